@@ -65,8 +65,8 @@ def relu(x: Array) -> Array:
 
 
 def relu_grad(gy: Array, y: Array) -> Array:
-    """gx = gy where y > 0, else 0, with y = relu(x): at the kink the gradient is 0."""
-    return np.where(y.real > 0, gy, np.zeros((), gy.dtype))
+    """gx = 0 where y <= 0, else gy, with y = relu(x): at the kink the gradient is 0."""
+    return np.where(y.real <= 0, np.zeros((), gy.dtype), gy)
 
 
 def lstm_forward(
