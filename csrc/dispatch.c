@@ -1,0 +1,72 @@
+/* Looks at the processor once and sends every call to the kernels made for it. */
+#include "kernels.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Best first. */
+static const struct mg_kernels *const built[] = {
+#if defined(__x86_64__)
+    &mg_kernels_avx512,
+    &mg_kernels_avx2,
+#endif
+    &mg_kernels_baseline,
+};
+enum { BUILT = sizeof built / sizeof *built };
+
+static const struct mg_kernels *table = &mg_kernels_baseline;
+
+static int runs_here(const struct mg_kernels *kernels) {
+#if defined(__x86_64__)
+    if (kernels == &mg_kernels_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("fma");
+    if (kernels == &mg_kernels_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return kernels == &mg_kernels_baseline;
+}
+
+const char *mg_isa(void) { return table->isa; }
+
+const char *mg_isa_available(void) {
+    static char names[32];
+    names[0] = 0;
+    for (int i = 0; i < BUILT; i++)
+        if (runs_here(built[i])) {
+            strcat(names, names[0] ? " " : "");
+            strcat(names, built[i]->isa);
+        }
+    return names;
+}
+
+int mg_select_isa(const char *name) {
+    for (int i = 0; i < BUILT; i++)
+        if (!strcmp(name, built[i]->isa) && runs_here(built[i])) {
+            table = built[i];
+            return 0;
+        }
+    return -1;
+}
+
+const char *mg_compiler(void) {
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+void *mg_array_data(uintptr_t array) { return (void *)array; }
+
+#define real float
+#define MG(name) mg_##name##_f32
+#define KERNEL(name) table->f32->name
+#include "dispatch.inc.h"
+#undef real
+#undef MG
+#undef KERNEL
+#define real double
+#define MG(name) mg_##name##_f64
+#define KERNEL(name) table->f64->name
+#include "dispatch.inc.h"

@@ -1,0 +1,48 @@
+/* The exported functions, each a jump through the table. */
+
+void MG(tanh)(real *y, const real *x, size_t n) { KERNEL(tanh)(y, x, n); }
+
+void MG(tanh_grad)(real *gx, const real *gy, const real *y, size_t n) {
+    KERNEL(tanh_grad)(gx, gy, y, n);
+}
+
+void MG(sigmoid)(real *y, const real *x, size_t n) { KERNEL(sigmoid)(y, x, n); }
+
+void MG(sigmoid_grad)(real *gx, const real *gy, const real *y, size_t n) {
+    KERNEL(sigmoid_grad)(gx, gy, y, n);
+}
+
+void MG(relu)(real *y, const real *x, size_t n) { KERNEL(relu)(y, x, n); }
+
+void MG(relu_grad)(real *gx, const real *gy, const real *y, size_t n) {
+    KERNEL(relu_grad)(gx, gy, y, n);
+}
+
+int MG(matmul)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_a, const real *b,
+               ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k) {
+    return KERNEL(matmul)(c, ldc, a, rs_a, cs_a, b, rs_b, cs_b, m, n, k);
+}
+
+size_t MG(lstm_gates_size)(size_t T, size_t B, size_t H) {
+    return KERNEL(lstm_gates_size)(T, B, H);
+}
+
+size_t MG(lstm_cells_size)(size_t T, size_t B, size_t H) {
+    return KERNEL(lstm_cells_size)(T, B, H);
+}
+
+int MG(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
+                     const real *h0, const real *c0, const real *w_ih, const real *w_hh,
+                     const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I, size_t H) {
+    return KERNEL(lstm_forward)(output, c_n, gates, cells, x, h0, c0, w_ih, w_hh, b_ih, b_hh, T, B,
+                                I, H);
+}
+
+int MG(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
+                      real *ggates, const real *gy, const real *gh_n, const real *gc_n,
+                      const real *x, const real *h0, const real *w_ih, const real *w_hh,
+                      const real *output, const real *gates, const real *cells, size_t T, size_t B,
+                      size_t I, size_t H) {
+    return KERNEL(lstm_backward)(gx, gh0, gc0, gw_ih, gw_hh, gb, ggates, gy, gh_n, gc_n, x, h0,
+                                 w_ih, w_hh, output, gates, cells, T, B, I, H);
+}

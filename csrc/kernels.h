@@ -1,0 +1,30 @@
+/* The table of kernels: one per number type and instruction set, with the prototypes of minigrad.h
+ * (which are written there and nowhere else). */
+#pragma once
+#include "minigrad.h"
+
+#define MG_TABLE(dtype)                                                                            \
+    struct mg_kernels_##dtype {                                                                    \
+        __typeof__(mg_tanh_##dtype) *tanh;                                                         \
+        __typeof__(mg_tanh_grad_##dtype) *tanh_grad;                                               \
+        __typeof__(mg_sigmoid_##dtype) *sigmoid;                                                   \
+        __typeof__(mg_sigmoid_grad_##dtype) *sigmoid_grad;                                         \
+        __typeof__(mg_relu_##dtype) *relu;                                                         \
+        __typeof__(mg_relu_grad_##dtype) *relu_grad;                                               \
+        __typeof__(mg_matmul_##dtype) *matmul;                                                     \
+        __typeof__(mg_lstm_gates_size_##dtype) *lstm_gates_size;                                   \
+        __typeof__(mg_lstm_cells_size_##dtype) *lstm_cells_size;                                   \
+        __typeof__(mg_lstm_forward_##dtype) *lstm_forward;                                         \
+        __typeof__(mg_lstm_backward_##dtype) *lstm_backward;                                       \
+    }
+
+MG_TABLE(f32);
+MG_TABLE(f64);
+
+struct mg_kernels {
+    const char *isa;
+    const struct mg_kernels_f32 *f32;
+    const struct mg_kernels_f64 *f64;
+};
+
+extern const struct mg_kernels mg_kernels_baseline, mg_kernels_avx2, mg_kernels_avx512;

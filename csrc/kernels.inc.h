@@ -1,0 +1,42 @@
+/* All kernels for one instruction set: the templates, once per number type, then the table.
+ * A kernels_*.c chooses the target, defines ISA and VEC_BYTES, and includes this file, which
+ * includes itself once for each number type. */
+#ifndef REAL_BITS
+
+#define REAL_BITS 32
+#include "kernels.inc.h"
+#undef REAL_BITS
+#define REAL_BITS 64
+#include "kernels.inc.h"
+#undef REAL_BITS
+
+#define TABLE_(isa)                                                                                \
+    const struct mg_kernels mg_kernels_##isa = {#isa, &table_f32_##isa, &table_f64_##isa}
+#define TABLE(isa) TABLE_(isa)
+TABLE(ISA);
+
+#else
+
+/* clang-format off: each file needs those above it */
+#include "elementwise.inc.h"
+#include "gemm.inc.h"
+#include "lstm.inc.h"
+#include "math.inc.h"
+#include "simd.inc.h"
+/* clang-format on */
+
+static const struct MG_TABLE_NAME FN(table) = {
+    .tanh = FN(tanh),
+    .tanh_grad = FN(tanh_grad),
+    .sigmoid = FN(sigmoid),
+    .sigmoid_grad = FN(sigmoid_grad),
+    .relu = FN(relu),
+    .relu_grad = FN(relu_grad),
+    .matmul = FN(matmul),
+    .lstm_gates_size = FN(lstm_gates_size),
+    .lstm_cells_size = FN(lstm_cells_size),
+    .lstm_forward = FN(lstm_forward),
+    .lstm_backward = FN(lstm_backward),
+};
+
+#endif

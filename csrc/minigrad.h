@@ -1,0 +1,90 @@
+/* The C interface of minigrad, and, without the lines that begin with #, cffi's description of it.
+ *
+ * Every kernel exists for float and for double; the contract is written once, above the two.
+ * Outputs come first, inputs are const, sizes come last. Arrays are C-contiguous, aligned to their
+ * element and do not overlap unless the contract says otherwise; `=` overwrites an output, `+=`
+ * adds to it. A kernel that needs memory returns int: 0, or -1 when there is none, and then its
+ * outputs hold nothing of worth. native.py has checked every size and address before a call. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- the library itself (dispatch.c, threads.c) ---- */
+
+/* The instruction set in use: "baseline", "avx2", "avx512". */
+const char *mg_isa(void);
+/* Those this processor can run and this library has, best first, as one string with blanks. */
+const char *mg_isa_available(void);
+/* Use this one from now on. 0, or -1 and no change where it is not available. */
+int mg_select_isa(const char *name);
+/* The compiler that built the kernels, as "gcc 12.2.0". */
+const char *mg_compiler(void);
+
+/* Threads a kernel may use, at least 1. No result depends on it. */
+size_t mg_num_threads(void);
+void mg_set_num_threads(size_t threads);
+
+/* Where the elements of the numpy array with this id() begin (see native.py). */
+void *mg_array_data(uintptr_t array);
+
+/* ---- elementwise, n elements; y or gx may be the very array x, gy or y is (elementwise.inc.h)
+ * ---- */
+
+/* y = tanh(x) */
+void mg_tanh_f32(float *y, const float *x, size_t n);
+void mg_tanh_f64(double *y, const double *x, size_t n);
+/* gx = gy (1 - y^2) */
+void mg_tanh_grad_f32(float *gx, const float *gy, const float *y, size_t n);
+void mg_tanh_grad_f64(double *gx, const double *gy, const double *y, size_t n);
+/* y = 1 / (1 + exp(-x)) */
+void mg_sigmoid_f32(float *y, const float *x, size_t n);
+void mg_sigmoid_f64(double *y, const double *x, size_t n);
+/* gx = gy y (1 - y) */
+void mg_sigmoid_grad_f32(float *gx, const float *gy, const float *y, size_t n);
+void mg_sigmoid_grad_f64(double *gx, const double *gy, const double *y, size_t n);
+/* y = max(x, 0), NaN stays NaN */
+void mg_relu_f32(float *y, const float *x, size_t n);
+void mg_relu_f64(double *y, const double *x, size_t n);
+/* gx = 0 where y <= 0, else gy */
+void mg_relu_grad_f32(float *gx, const float *gy, const float *y, size_t n);
+void mg_relu_grad_f64(double *gx, const double *gy, const double *y, size_t n);
+
+/* ---- matrix product (gemm.inc.h) ---- */
+
+/* c (m, n) = a (m, k) @ b (k, n). c has rows ldc elements apart; element (i, p) of a lies at
+ * a[i * rs_a + p * cs_a], and so for b: a transposed array is its strides swapped, an axis of
+ * stride 0 repeats one element. */
+int mg_matmul_f32(float *c, size_t ldc, const float *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
+                  const float *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k);
+int mg_matmul_f64(double *c, size_t ldc, const double *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
+                  const double *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k);
+
+/* ---- LSTM, a layer over a whole sequence (lstm.inc.h) ---- */
+
+/* The reals `gates` and `cells` hold. */
+size_t mg_lstm_gates_size_f32(size_t T, size_t B, size_t H);
+size_t mg_lstm_gates_size_f64(size_t T, size_t B, size_t H);
+size_t mg_lstm_cells_size_f32(size_t T, size_t B, size_t H);
+size_t mg_lstm_cells_size_f64(size_t T, size_t B, size_t H);
+/* output (T, B, H) =, c_n (B, H) =; gates and cells, kept for backward, or both NULL;
+ * x (T, B, I), h0 and c0 (B, H), w_ih (4H, I), w_hh (4H, H), b_ih and b_hh (4H) or NULL. */
+int mg_lstm_forward_f32(float *output, float *c_n, float *gates, float *cells, const float *x,
+                        const float *h0, const float *c0, const float *w_ih, const float *w_hh,
+                        const float *b_ih, const float *b_hh, size_t T, size_t B, size_t I,
+                        size_t H);
+int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cells, const double *x,
+                        const double *h0, const double *c0, const double *w_ih, const double *w_hh,
+                        const double *b_ih, const double *b_hh, size_t T, size_t B, size_t I,
+                        size_t H);
+/* gx (T, B, I) = or NULL, gh0 and gc0 (B, H) =, gw_ih (4H, I) =, gw_hh (4H, H) =, gb (4H) =;
+ * ggates: room as large as gates, may be gates; gy (T, B, H), gh_n, gc_n (B, H), each or NULL. */
+int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
+                         float *ggates, const float *gy, const float *gh_n, const float *gc_n,
+                         const float *x, const float *h0, const float *w_ih, const float *w_hh,
+                         const float *output, const float *gates, const float *cells, size_t T,
+                         size_t B, size_t I, size_t H);
+int mg_lstm_backward_f64(double *gx, double *gh0, double *gc0, double *gw_ih, double *gw_hh,
+                         double *gb, double *ggates, const double *gy, const double *gh_n,
+                         const double *gc_n, const double *x, const double *h0, const double *w_ih,
+                         const double *w_hh, const double *output, const double *gates,
+                         const double *cells, size_t T, size_t B, size_t I, size_t H);
