@@ -17,13 +17,12 @@ TABLE(ISA);
 
 #else
 
-/* clang-format off: each file needs those above it */
+/* In this order: each file needs those above it. */
+#include "simd.inc.h"
+#include "math.inc.h"
 #include "elementwise.inc.h"
 #include "gemm.inc.h"
 #include "lstm.inc.h"
-#include "math.inc.h"
-#include "simd.inc.h"
-/* clang-format on */
 
 static const struct MG_TABLE_NAME FN(table) = {
     .tanh = FN(tanh),
