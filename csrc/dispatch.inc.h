@@ -23,14 +23,6 @@ int MG(matmul)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_
     return KERNEL(matmul)(c, ldc, a, rs_a, cs_a, b, rs_b, cs_b, m, n, k);
 }
 
-size_t MG(lstm_gates_size)(size_t T, size_t B, size_t H) {
-    return KERNEL(lstm_gates_size)(T, B, H);
-}
-
-size_t MG(lstm_cells_size)(size_t T, size_t B, size_t H) {
-    return KERNEL(lstm_cells_size)(T, B, H);
-}
-
 int MG(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
                      const real *h0, const real *c0, const real *w_ih, const real *w_hh,
                      const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I, size_t H) {

@@ -12,8 +12,6 @@
         __typeof__(mg_relu_##dtype) *relu;                                                         \
         __typeof__(mg_relu_grad_##dtype) *relu_grad;                                               \
         __typeof__(mg_matmul_##dtype) *matmul;                                                     \
-        __typeof__(mg_lstm_gates_size_##dtype) *lstm_gates_size;                                   \
-        __typeof__(mg_lstm_cells_size_##dtype) *lstm_cells_size;                                   \
         __typeof__(mg_lstm_forward_##dtype) *lstm_forward;                                         \
         __typeof__(mg_lstm_backward_##dtype) *lstm_backward;                                       \
     }

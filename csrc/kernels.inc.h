@@ -22,7 +22,10 @@ TABLE(ISA);
 #include "math.inc.h"
 #include "elementwise.inc.h"
 #include "gemm.inc.h"
-#include "lstm.inc.h"
+#include "panels.inc.h"
+#include "recurrent.inc.h"
+#include "lstm_forward.inc.h"
+#include "lstm_backward.inc.h"
 
 static const struct MG_TABLE_NAME FN(table) = {
     .tanh = FN(tanh),
@@ -32,8 +35,6 @@ static const struct MG_TABLE_NAME FN(table) = {
     .relu = FN(relu),
     .relu_grad = FN(relu_grad),
     .matmul = FN(matmul),
-    .lstm_gates_size = FN(lstm_gates_size),
-    .lstm_cells_size = FN(lstm_cells_size),
     .lstm_forward = FN(lstm_forward),
     .lstm_backward = FN(lstm_backward),
 };

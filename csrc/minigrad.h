@@ -59,14 +59,10 @@ int mg_matmul_f32(float *c, size_t ldc, const float *a, ptrdiff_t rs_a, ptrdiff_
 int mg_matmul_f64(double *c, size_t ldc, const double *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
                   const double *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k);
 
-/* ---- LSTM, a layer over a whole sequence (lstm.inc.h) ---- */
+/* ---- LSTM, a layer over a whole sequence (lstm_forward.inc.h, lstm_backward.inc.h) ---- */
 
-/* The reals `gates` and `cells` hold. */
-size_t mg_lstm_gates_size_f32(size_t T, size_t B, size_t H);
-size_t mg_lstm_gates_size_f64(size_t T, size_t B, size_t H);
-size_t mg_lstm_cells_size_f32(size_t T, size_t B, size_t H);
-size_t mg_lstm_cells_size_f64(size_t T, size_t B, size_t H);
-/* output (T, B, H) =, c_n (B, H) =; gates and cells, kept for backward, or both NULL;
+/* output (T, B, H) =, c_n (B, H) =; gates (T, B, 4H) = and cells (T+1, B, H) =,
+ * what backward needs, or both NULL;
  * x (T, B, I), h0 and c0 (B, H), w_ih (4H, I), w_hh (4H, H), b_ih and b_hh (4H) or NULL. */
 int mg_lstm_forward_f32(float *output, float *c_n, float *gates, float *cells, const float *x,
                         const float *h0, const float *c0, const float *w_ih, const float *w_hh,
@@ -77,7 +73,7 @@ int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cell
                         const double *b_ih, const double *b_hh, size_t T, size_t B, size_t I,
                         size_t H);
 /* gx (T, B, I) = or NULL, gh0 and gc0 (B, H) =, gw_ih (4H, I) =, gw_hh (4H, H) =, gb (4H) =;
- * ggates: room as large as gates, may be gates; gy (T, B, H), gh_n, gc_n (B, H), each or NULL. */
+ * ggates (T, B, 4H) =, may be gates; gy (T, B, H), gh_n, gc_n (B, H), each or NULL. */
 int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
                          float *ggates, const float *gy, const float *gh_n, const float *gc_n,
                          const float *x, const float *h0, const float *w_ih, const float *w_hh,

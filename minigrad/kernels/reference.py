@@ -158,7 +158,7 @@ def lstm_backward(
         (flat @ w_ih).reshape(x.shape) if need_x else None,
         gh,
         gc,
-        flat.T @ x.reshape(T * B, -1),
+        flat.T @ x.reshape(T * B, x.shape[2]),
         flat.T @ h_before.reshape(T * B, H),
         flat.sum(axis=0),
     )

@@ -1,0 +1,182 @@
+/* The product inside every time loop: C = S + A W or C += A W, with a W that is packed once and
+ * used at every step.
+ *
+ * W (k, n) is packed in panels of `width` vectors, a panel being what one tile of C reads from top
+ * to bottom, in order:
+ *
+ *                     panel: width vectors                 tile of C, in registers
+ *                   +------+------+------+------+      +------+------+------+------+
+ *      i = 0 .. k   |  w0  |  w1  |  w2  |  w3  |  row | acc  | acc  | acc  | acc  |
+ *                   +------+------+------+------+      +------+------+------+------+
+ *                      ...                         row | acc  | acc  | acc  | acc  |
+ *
+ *      for each i:  acc[row][v] += a[row][i] * w[v]    (a: one element, to all lanes)
+ *
+ * A tile has as many accumulators as the registers hold, 12 of 16 or 24 of 32, so that no sum waits
+ * for the one before it (two units x four cycles need 8). Each element of C is summed in the order
+ * of k whatever the tile: results do not depend on how rows and columns are shared out.
+ *
+ * The vectors of a panel need not be neighbours in C: those of an LSTM are the four gates of the
+ * same hidden units, so that a cell can be computed as soon as its tile is done. */
+
+#ifndef MG_UNROLL
+#ifdef __clang__
+#define MG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MG_UNROLL _Pragma("GCC unroll 8")
+#endif
+#endif
+
+/* What a packed W looks like. Vector v of panel p holds the columns that begin at
+ * p * panel_step + v * vector_step; of those, the first `columns - p * panel_step - v * lane_step`
+ * exist (at most VL), the others are zeros. */
+struct FN(panels) {
+    real *data;    /* (panels, k, width, VL) */
+    size_t k;      /* rows of W */
+    size_t panels; /* how many */
+    size_t width;  /* vectors in each: 2, 3 or 4 */
+    size_t columns, panel_step, vector_step, lane_step;
+};
+
+/* Any W (k, n): neighbouring columns in a panel. */
+static struct FN(panels) FN(plain_panels)(size_t k, size_t n) {
+    size_t width = n <= 2 * VL ? 2 : 4;
+    return (struct FN(panels)){NULL, k, (n + width * VL - 1) / (width * VL), width, n, width * VL,
+                               VL,   VL};
+}
+
+/* W (k, gates * H): the same units of all gates in a panel. */
+static struct FN(panels) FN(gate_panels)(size_t k, size_t gates, size_t H) {
+    return (struct FN(panels)){NULL, k, (H + VL - 1) / VL, gates, H, VL, H, 0};
+}
+
+static size_t FN(panels_size)(const struct FN(panels) * w) {
+    return w->panels * w->width * VL * w->k;
+}
+
+/* How many lanes of vector v of panel p exist. */
+static size_t FN(panel_lanes)(const struct FN(panels) * w, size_t p, size_t v) {
+    size_t before = p * w->panel_step + v * w->lane_step;
+    return before >= w->columns ? 0 : w->columns - before < VL ? w->columns - before : VL;
+}
+
+/* Packs panels [first, last): element (i, j) of W lies at source[i * rs + j * cs]. Lane by lane,
+ * eight rows at a time: one of the strides is 1, and a cache line is read once either way. */
+static void FN(pack_panels)(const struct FN(panels) * w, const real *source, size_t rs, size_t cs,
+                            size_t first, size_t last) {
+    for (size_t p = first; p < last; p++)
+        for (size_t v = 0; v < w->width; v++) {
+            const real *from = source + (p * w->panel_step + v * w->vector_step) * cs;
+            size_t lanes = FN(panel_lanes)(w, p, v), row = w->width * VL;
+            real *to = w->data + p * w->k * row + v * VL; /* (k, VL), rows `row` apart */
+            if (cs == 1 && lanes == VL) {
+                for (size_t i = 0; i < w->k; i++)
+                    FN(store)(to + i * row, FN(load)(from + i * rs));
+                continue;
+            }
+            for (size_t i0 = 0; i0 < w->k; i0 += 16) {
+                size_t i1 = i0 + 16 < w->k ? i0 + 16 : w->k;
+                for (size_t l = 0; l < VL; l++)
+                    for (size_t i = i0; i < i1; i++)
+                        to[i * row + l] = l < lanes ? from[i * rs + l * cs] : 0;
+            }
+        }
+}
+
+/* Packs a bias (or what S holds) as one row of W: (panels, width, VL). NULL: zeros. */
+static void FN(pack_start)(const struct FN(panels) * w, real *start, const real *a, const real *b) {
+    for (size_t p = 0; p < w->panels; p++)
+        for (size_t v = 0; v < w->width; v++)
+            for (size_t l = 0; l < VL; l++) {
+                size_t j = p * w->panel_step + v * w->vector_step + l;
+                int exists = l < FN(panel_lanes)(w, p, v);
+                start[(p * w->width + v) * VL + l] =
+                    (exists && a ? a[j] : 0) + (exists && b ? b[j] : 0);
+            }
+}
+
+/* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL. */
+MG_INLINE void FN(tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
+                        const real *panel, const real *start, size_t k, const int rows,
+                        const int width) {
+    vec acc[6][4], w[4];
+    const real *from = start ? start : c;
+    size_t from_row = start ? 0 : ldc, from_vector = start ? VL : vector_step;
+    MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++) acc[r][v] =
+        FN(load)(from + r * from_row + v * from_vector);
+    for (size_t i = 0; i < k; i++) {
+        MG_UNROLL for (int v = 0; v < width; v++) w[v] = FN(load)(panel + (i * width + v) * VL);
+        MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
+            acc[r][v] += a[r * lda + i] * w[v];
+    }
+    MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
+        FN(store)(c + r * ldc + v * vector_step, acc[r][v]);
+}
+
+/* The tile of `rows` x `width`, each compiled on its own; rows up to what the registers hold. */
+static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
+                         const real *panel, const real *start, size_t k, size_t rows,
+                         size_t width) {
+#define MG_TILE(r, w)                                                                              \
+    case (w) * 8 + (r):                                                                            \
+        FN(tile)(c, ldc, vector_step, a, lda, panel, start, k, r, w);                              \
+        break;
+    switch (width * 8 + rows) {
+        MG_TILE(1, 4)
+        MG_TILE(2, 4) MG_TILE(3, 4) MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3)
+            MG_TILE(1, 2) MG_TILE(2, 2) MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
+#if VEC_BYTES == 64
+                MG_TILE(4, 4) MG_TILE(5, 4) MG_TILE(6, 4) MG_TILE(5, 3) MG_TILE(6, 3)
+#endif
+    }
+#undef MG_TILE
+}
+
+/* Rows of a tile at most: 12 accumulators (24 where there are 32 registers). */
+static size_t FN(tile_rows)(size_t width) {
+    return VEC_BYTES == 64 || width == 2 ? 6 : width == 3 ? 4 : 3;
+}
+
+/* The columns of panel p of C (m, .), rows ldc apart: C = start + A W (start packed) or, where
+ * start is NULL, C += A W. A (m, k) has rows lda apart. The rows are shared out evenly over the
+ * tiles. */
+static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, size_t ldc,
+                              const real *a, size_t lda, const real *start, size_t m) {
+    const real *panel = w->data + p * w->k * w->width * VL;
+    size_t most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
+    size_t whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
+    start = start ? start + p * w->width * VL : NULL;
+    c += p * w->panel_step;
+    for (size_t i = 0; i < tiles; i++) {
+        size_t r0 = m * i / tiles, rows = m * (i + 1) / tiles - r0;
+        if (whole) {
+            FN(any_tile)(c + r0 * ldc, ldc, w->vector_step, a + r0 * lda, lda, panel, start, w->k,
+                         rows, w->width);
+            continue;
+        }
+        real edge[6 * 4 * VL]; /* (rows, width, VL): stands in for C where lanes are missing */
+        for (size_t r = 0; r < rows; r++)
+            for (size_t v = 0; v < w->width; v++)
+                FN(store)(edge + (r * w->width + v) * VL,
+                          FN(load_part)(c + (r0 + r) * ldc + v * w->vector_step,
+                                        FN(panel_lanes)(w, p, v)));
+        FN(any_tile)(edge, w->width * VL, VL, a + r0 * lda, lda, panel, start, w->k, rows,
+                     w->width);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t v = 0; v < w->width; v++)
+                FN(store_part)(c + (r0 + r) * ldc + v * w->vector_step,
+                               FN(load)(edge + (r * w->width + v) * VL), FN(panel_lanes)(w, p, v));
+    }
+}
+
+/* The same for panels [first, last) and for `steps` blocks of m rows of C and A, c_step and a_step
+ * apart: a time step each. A panel is used for all steps while it is in the cache. */
+static void FN(product)(const struct FN(panels) * w, size_t first, size_t last, real *c, size_t ldc,
+                        size_t c_step, const real *a, size_t lda, size_t a_step, const real *start,
+                        size_t m, size_t steps) {
+    if (c_step == m * ldc && a_step == m * lda)
+        m *= steps, steps = steps > 0;
+    for (size_t p = first; p < last; p++)
+        for (size_t s = 0; s < steps; s++)
+            FN(panel_product)(w, p, c + s * c_step, ldc, a + s * a_step, lda, start, m);
+}
