@@ -65,9 +65,11 @@ class Value:
         return self.data.dtype
 
     @classmethod
-    def box(cls, data: np.ndarray, node: Node | None = None, version: list[int] | None = None) -> Any:
+    def box(
+        cls, data: np.ndarray, node: Node | None = None, version: list[int] | None = None
+    ) -> Any:
         """A value of this kind around `data`, made by `node`."""
-        value = cls.__new__(cls)
+        value = object.__new__(cls)
         value.data = data
         value.grad = None
         value.node = node
@@ -514,9 +516,7 @@ def grad(
             g = np.zeros_like(t.data)
         if g is None and not allow_unused:
             raise RuntimeError(f"grad: the outputs do not depend on input {k}; see allow_unused")
-        gradients.append(
-            g if g is None or isinstance(g, Value) else Value.kind.box(np.array(g))
-        )
+        gradients.append(g if g is None or isinstance(g, Value) else Value.kind.box(np.array(g)))
     return tuple(gradients)
 
 
@@ -582,5 +582,8 @@ def _differentiate(
         roots[v] = roots[v] + g if v in roots else g
     with set_grad_enabled(graph):
         return _run(
-            roots, None if targets is None else set(targets), graph if retain is None else retain, graph
+            roots,
+            None if targets is None else set(targets),
+            graph if retain is None else retain,
+            graph,
         )

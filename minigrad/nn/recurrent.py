@@ -136,7 +136,9 @@ class Recurrent(Module):
             return (mg.zeros(shape, dtype=x.dtype),) * self.states
         states = (hx,) if self.states == 1 else tuple(hx)
         if len(states) != self.states or not all(isinstance(s, Tensor) for s in states):
-            raise TypeError(f"{name}: expected hx to be {('a tensor', '(h_0, c_0)')[self.states - 1]}")
+            raise TypeError(
+                f"{name}: expected hx to be {('a tensor', '(h_0, c_0)')[self.states - 1]}"
+            )
         expected = shape if batched else (shape[0], shape[2])
         for letter, s in zip("hc", states, strict=False):
             if s.shape != expected:

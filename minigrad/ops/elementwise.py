@@ -68,7 +68,6 @@ pow.rules(
 )
 
 
-
 def _power_rule(a: Any, b: Any) -> Any:
     """d a^b / da = b a^(b-1), also at a = b = 0"""
     if isinstance(b, (int, float)):  # stays a plain number, which leaves the dtype to a

@@ -102,7 +102,8 @@ class Optimizer:
                         f"expected {params[int(i)].shape}"
                     )
             state[params[int(i)]] = {
-                n: np.array(v, params[int(i)].dtype) if np.ndim(v) else v for n, v in entries.items()
+                n: np.array(v, params[int(i)].dtype) if np.ndim(v) else v
+                for n, v in entries.items()
             }
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update({k: copy.deepcopy(v) for k, v in group.items() if k != "params"})
