@@ -208,7 +208,7 @@ class Primitive:
         return define
 
     def _plan(self, wanted: int, count: int) -> Plan:
-        """The plan for `count` arguments, of which those with a bit set in `wanted` need gradients."""
+        """The plan for `count` arguments; those with a bit set in `wanted` need gradients."""
         at = [(i, name) for name in self._rules for i in _positions(self._where[name], count)]
         needs = tuple(bool(wanted >> i & 1) for i, _ in at)
         inputs = [i for (i, _), needed in zip(at, needs, strict=True) if needed]
@@ -435,7 +435,7 @@ def _with_history(v: Node) -> list:
             saved[n] = Value.kind.box(saved[n], u)
         elif u is not None:
             if u.data is not saved[n]:
-                raise RuntimeError(f"{v.plan.name}: the data of a leaf was replaced after its use")
+                raise RuntimeError(f"{v.plan.name}: a leaf's data was replaced after its use")
             saved[n] = u
     if v.plan.output and v.shape is not None:
         n = len(v.plan.values) + len(v.plan.shapes)
@@ -471,7 +471,7 @@ def backward(
 ) -> None:
     """x.grad += sum over `tensors` of gy . dy/dx, for every leaf x that a gradient is wanted for.
 
-    grad_tensors  the gradients gy, one per tensor, of its shape; None for a tensor of one element: 1
+    grad_tensors  the gradients gy, one per tensor, of its shape; None: 1, for a single element
     retain_graph  keep what was saved, so that backward can run again (default: create_graph)
     create_graph  give the gradients a history, so that they can be differentiated in turn
     inputs        accumulate into these alone

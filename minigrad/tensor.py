@@ -349,7 +349,7 @@ class Tensor(Value):
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """The (first) index of the largest element; int64, no gradient"""
-        return Tensor.box(np.asarray(self.data.argmax(axis=dim, keepdims=keepdim)))
+        return Tensor.box(np.asarray(np.argmax(self.data, axis=dim, keepdims=keepdim)))
 
     # -- shapes
 
@@ -473,7 +473,8 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None) -> 
     start, end = (0, start) if end is None else (start, end)
     if dtype is None and any(isinstance(v, float) for v in (start, end, step)):
         dtype = _default_dtype
-    return Tensor.box(np.arange(start, end, step, dtype))
+    array: np.ndarray = np.arange(start, end, step, dtype)  # type: ignore[call-overload]
+    return Tensor.box(array)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None) -> Tensor:

@@ -186,11 +186,12 @@ class RNN(Recurrent):
         self.nonlinearity = nonlinearity
 
     def sequence(self, x: Tensor, states: tuple, weights: tuple) -> tuple:
-        return recurrent.rnn_composed(x, *states, *weights, self.nonlinearity)
+        [h0], (w_ih, w_hh, b_ih, b_hh) = states, weights
+        return recurrent.rnn_composed(x, h0, w_ih, w_hh, b_ih, b_hh, self.nonlinearity)
 
 
 class LSTM(Recurrent):
-    """i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), g = tanh(same), rows in order i f g o
+    """i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), g = tanh(same); rows: i f g o
     c_t = f c_{t-1} + i g,  h_t = o tanh(c_t); see Recurrent for the shapes, hx = (h_0, c_0)
 
     Source: Hochreiter and Schmidhuber 1997; the forget gate: Gers, Schmidhuber and Cummins 2000.

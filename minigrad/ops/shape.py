@@ -70,12 +70,8 @@ def _split_rule(gy: list, x_shape: tuple[int, ...], sizes: Sequence[int], dim: i
 
 
 @cat.joint_rule("xs")
-def _cat_rule(gy: Any, dim: int, xs_shape: list[tuple[int, ...]]) -> list:
-    ends = np.cumsum([shape[dim] for shape in xs_shape])
-    at = (slice(None),) * (dim % len(xs_shape[0]))
-    return [
-        gy[(*at, slice(end - shape[dim], end))] for shape, end in zip(xs_shape, ends, strict=True)
-    ]
+def _cat_rule(gy: Any, dim: int, xs_shape: list[tuple[int, ...]]) -> Any:
+    return split(gy, tuple(shape[dim] for shape in xs_shape), dim)
 
 
 # --------------------------------------------------------------------------- made of these
