@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import tensor as mg
 from minigrad.ops import elementwise, indexing, linalg
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, generator, where
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -32,7 +31,7 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
     y = indexing.getitem(weight, index)
     if padding_idx is None:
         return y
-    return mg.where((index == padding_idx)[..., None], y.detach(), y)
+    return where((index == padding_idx)[..., None], y.detach(), y)
 
 
 def probability(name: str, p: float) -> float:
@@ -46,7 +45,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """y = x m / (1 - p), with m = 0 with probability p and else 1; y = x unless training"""
     if probability("dropout", p) == 0 or not training:
         return input
-    keep = mg.generator().random(input.shape) >= p
+    keep = generator().random(input.shape) >= p
     return input * (keep / max(1 - p, np.finfo(float).tiny)).astype(input.dtype)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from minigrad import tensor as mg
 from minigrad.autograd import no_grad
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, generator
 
 
 @no_grad()
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """U(a, b)"""
-    return tensor.copy_(mg.generator().uniform(a, b, tensor.shape))
+    return tensor.copy_(generator().uniform(a, b, tensor.shape))
 
 
 @no_grad()
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """N(mean, std^2)"""
-    return tensor.copy_(mg.generator().normal(mean, std, tensor.shape))
+    return tensor.copy_(generator().normal(mean, std, tensor.shape))
 
 
 @no_grad()

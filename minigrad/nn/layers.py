@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minigrad import tensor as mg
-from minigrad.tensor import Tensor
+from minigrad.autograd import no_grad
+from minigrad.tensor import Tensor, zeros
 
 from . import functional as F
 from . import init
@@ -24,7 +24,7 @@ def positive(layer: str, **sizes: int) -> None:
 
 def parameter(*shape: int, dtype: Any = None) -> Parameter:
     """A parameter still to be filled."""
-    return Parameter(mg.zeros(shape, dtype=dtype))
+    return Parameter(zeros(shape, dtype=dtype))
 
 
 class Linear(Module):
@@ -91,7 +91,7 @@ class Embedding(Module):
         """Draws the table anew."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            with mg.autograd.no_grad():
+            with no_grad():
                 self.weight[self.padding_idx] = 0.0
 
     def forward(self, input: Tensor) -> Tensor:

@@ -9,9 +9,8 @@ import math
 import warnings
 from typing import Any
 
-from minigrad import tensor as mg
 from minigrad.ops import recurrent
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, cat, stack, zeros
 
 from . import functional as F
 from . import init
@@ -95,10 +94,10 @@ class Recurrent(Module):
                 outputs.append(output.flip(0) if suffix else output)
                 for collected, end in zip(last, ends, strict=True):
                     collected.append(end)
-            x = outputs[0] if len(outputs) == 1 else mg.cat(outputs, dim=2)
+            x = outputs[0] if len(outputs) == 1 else cat(outputs, dim=2)
             if self.dropout and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
-        finals = tuple(mg.stack(ends) for ends in last)
+        finals = tuple(stack(ends) for ends in last)
         if not batched:
             x, finals = x.squeeze(1), tuple(s.squeeze(1) for s in finals)
         elif self.batch_first:
@@ -133,7 +132,7 @@ class Recurrent(Module):
         name = type(self).__name__
         shape = (len(self.directions) * self.num_layers, x.shape[1], self.hidden_size)
         if hx is None:
-            return (mg.zeros(shape, dtype=x.dtype),) * self.states
+            return (zeros(shape, dtype=x.dtype),) * self.states
         states = (hx,) if self.states == 1 else tuple(hx)
         if len(states) != self.states or not all(isinstance(s, Tensor) for s in states):
             raise TypeError(
