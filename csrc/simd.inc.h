@@ -56,17 +56,14 @@ MG_INLINE void FN(store_part)(real *p, vec v, size_t n) { memcpy(p, &v, n * size
 
 MG_INLINE vec FN(splat)(real x) { return x - (vec){0}; }
 
-/* One vmaxps each, though written a lane at a time. Where a or b is NaN: b. */
+/* Compare and select: two instructions. (A loop over the lanes is one, but falls apart into scalars
+ * where it is inlined with a constant.) Where a or b is NaN: b. */
 MG_INLINE vec FN(vmax)(vec a, vec b) {
-    vec r;
-    for (int l = 0; l < VL; l++)
-        r[l] = a[l] > b[l] ? a[l] : b[l];
-    return r;
+    ivec m = a > b;
+    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
 }
 
 MG_INLINE vec FN(vmin)(vec a, vec b) {
-    vec r;
-    for (int l = 0; l < VL; l++)
-        r[l] = a[l] < b[l] ? a[l] : b[l];
-    return r;
+    ivec m = a < b;
+    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
 }
