@@ -157,14 +157,14 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
                               .I = I,
                               .H = H,
                               .plan = FN(plan)(T, B, I, H, 4)};
-    size_t zeros = (I > H ? I : H) + 4 * VL, chunk = f.plan.chunk;
+    size_t zeros = (I > H ? I : H) / VL * VL + 4 * VL, chunk = f.plan.chunk;
     f.pack_size = FN(gemm_pack_size)(4 * H, I > H ? I : H, chunk * B);
-    real *memory = malloc(
-        (FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + zeros + f.plan.tasks * f.pack_size + 1) *
+    void *memory = malloc(
+        (FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + zeros + f.plan.tasks * f.pack_size + 16) *
         sizeof(real));
     if (!memory)
         return -1;
-    real *rest = FN(pack)(&f.hh, memory, w_hh, H, 1, f.plan.tasks);
+    real *rest = FN(pack)(&f.hh, FN(align)(memory), w_hh, H, 1, f.plan.tasks);
     if (gx)
         rest = FN(pack)(&f.ih, rest, w_ih, I, 1, f.plan.tasks);
     f.zeros = rest;

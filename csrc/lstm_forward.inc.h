@@ -126,11 +126,11 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
                          .plan = FN(plan)(T, B, I, H, 4),
                          .keep = gates != NULL};
     size_t start = f.ih.panels * 4 * VL, chunk = f.keep ? 0 : f.plan.chunk * B * 4 * H;
-    real *memory = malloc((FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + start + chunk + 1) *
+    void *memory = malloc((FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + start + chunk + 16) *
                           sizeof(real));
     if (!memory)
         return -1;
-    real *rest = FN(pack)(&f.ih, memory, w_ih, 1, I, f.plan.tasks);
+    real *rest = FN(pack)(&f.ih, FN(align)(memory), w_ih, 1, I, f.plan.tasks);
     rest = FN(pack)(&f.hh, rest, w_hh, 1, H, f.plan.tasks);
     FN(pack_start)(&f.ih, rest, b_ih, b_hh);
     f.start = rest;
