@@ -159,9 +159,9 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
                               .plan = FN(plan)(T, B, I, H, 4)};
     size_t zeros = (I > H ? I : H) / VL * VL + 4 * VL, chunk = f.plan.chunk;
     f.pack_size = FN(gemm_pack_size)(4 * H, I > H ? I : H, chunk * B);
-    void *memory = malloc(
-        (FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + zeros + f.plan.tasks * f.pack_size + 16) *
-        sizeof(real));
+    void *memory = malloc((FN(panels_size)(&f.ih) + FN(panels_size)(&f.hh) + zeros +
+                           f.plan.tasks * f.pack_size + 16) *
+                          sizeof(real));
     if (!memory)
         return -1;
     real *rest = FN(pack)(&f.hh, FN(align)(memory), w_hh, H, 1, f.plan.tasks);

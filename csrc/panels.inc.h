@@ -123,8 +123,9 @@ static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a,
         break;
     switch (width * 8 + rows) {
         MG_TILE(1, 4)
-        MG_TILE(2, 4) MG_TILE(3, 4) MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3)
-            MG_TILE(1, 2) MG_TILE(2, 2) MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
+        MG_TILE(2, 4)
+        MG_TILE(3, 4) MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3) MG_TILE(1, 2)
+            MG_TILE(2, 2) MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
 #if VEC_BYTES == 64
                 MG_TILE(4, 4) MG_TILE(5, 4) MG_TILE(6, 4) MG_TILE(5, 3) MG_TILE(6, 3)
 #endif

@@ -51,9 +51,9 @@ static struct mg_plan FN(plan)(size_t T, size_t B, size_t I, size_t H, size_t ga
         plan.tasks = threads;
     else if (step >= 100000)
         plan.tasks = threads, plan.by_units = 1;
-    size_t rows = plan.by_units ? B : (B + plan.tasks - 1) / plan.tasks;
-    size_t bytes = rows * gates * H * sizeof(real) + 1;
-    plan.chunk = 262144 / bytes > 256 / (rows + 1) ? 262144 / bytes : 256 / (rows + 1);
+    size_t rows = 262144 / (gates * H * sizeof(real) +
+                            1); /* whatever the tasks: gradients add up by chunks */
+    plan.chunk = (rows > 256 ? rows : 256) / (B + 1);
     plan.chunk = plan.chunk < 1 ? 1 : mg_least(plan.chunk, T ? T : 1);
     return plan;
 }
