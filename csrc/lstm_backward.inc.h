@@ -126,7 +126,7 @@ static void FN(lstm_weights_task)(void *context, size_t index) {
     } else
         FN(gemm)(gw_hh, H, g, 1, H4, f->output + (first - 1) * B * H, H, 1, m, H, rows, more, pack);
     if (!more)
-        FN(copy)(f->gb + gates.first, NULL, m);
+        FN(copy_or_zero)(f->gb + gates.first, NULL, m);
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < m; j++)
             f->gb[gates.first + j] += g[r * H4 + j];
@@ -168,10 +168,10 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
     if (gx)
         rest = FN(pack)(&f.ih, rest, w_ih, I, 1, f.plan.tasks);
     f.zeros = rest;
-    FN(copy)(rest, NULL, zeros);
+    FN(copy_or_zero)(rest, NULL, zeros);
     f.pack = rest + zeros;
-    FN(copy)(gh0, gh_n, B * H);
-    FN(copy)(gc0, gc_n, B * H);
+    FN(copy_or_zero)(gh0, gh_n, B * H);
+    FN(copy_or_zero)(gc0, gc_n, B * H);
     for (size_t end = T; end > 0; end = f.steps.first) {
         f.steps = (struct mg_span){end > chunk ? end - chunk : 0, end};
         if (f.plan.by_units)
@@ -181,9 +181,9 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
         mg_parallel(FN(lstm_weights_task), &f, f.plan.tasks);
     }
     if (T == 0) { /* nothing was summed */
-        FN(copy)(gw_ih, NULL, 4 * H * I);
-        FN(copy)(gw_hh, NULL, 4 * H * H);
-        FN(copy)(gb, NULL, 4 * H);
+        FN(copy_or_zero)(gw_ih, NULL, 4 * H * I);
+        FN(copy_or_zero)(gw_hh, NULL, 4 * H * H);
+        FN(copy_or_zero)(gb, NULL, 4 * H);
     }
     free(memory);
     return 0;

@@ -136,13 +136,13 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
     f.start = rest;
     if (!f.keep)
         f.gates = rest + start;
-    FN(copy)(f.keep ? cells : c_n, c0, B * H);
+    FN(copy_or_zero)(f.keep ? cells : c_n, c0, B * H);
     if (f.plan.by_units)
         FN(lstm_by_units)(&f);
     else
         mg_parallel(FN(lstm_rows_task), &f, f.plan.tasks);
     if (f.keep)
-        FN(copy)(c_n, cells + T * B * H, B * H);
+        FN(copy_or_zero)(c_n, cells + T * B * H, B * H);
     free(memory);
     return 0;
 }

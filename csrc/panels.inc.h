@@ -96,9 +96,9 @@ static void FN(pack_start)(const struct FN(panels) * w, real *start, const real 
 }
 
 /* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL. */
-MG_INLINE void FN(tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
-                        const real *panel, const real *start, size_t k, const int rows,
-                        const int width) {
+MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
+                              const real *panel, const real *start, size_t k, const int rows,
+                              const int width) {
     vec acc[6][4], w[4];
     const real *from = start ? start : c;
     size_t from_row = start ? 0 : ldc, from_vector = start ? VL : vector_step;
@@ -119,13 +119,14 @@ static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a,
                          size_t width) {
 #define MG_TILE(r, w)                                                                              \
     case (w) * 8 + (r):                                                                            \
-        FN(tile)(c, ldc, vector_step, a, lda, panel, start, k, r, w);                              \
+        FN(panel_tile)(c, ldc, vector_step, a, lda, panel, start, k, r, w);                        \
         break;
     switch (width * 8 + rows) {
         MG_TILE(1, 4)
         MG_TILE(2, 4)
-        MG_TILE(3, 4) MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3) MG_TILE(1, 2)
-            MG_TILE(2, 2) MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
+        MG_TILE(3, 4)
+        MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3) MG_TILE(1, 2) MG_TILE(2, 2)
+            MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
 #if VEC_BYTES == 64
                 MG_TILE(4, 4) MG_TILE(5, 4) MG_TILE(6, 4) MG_TILE(5, 3) MG_TILE(6, 3)
 #endif

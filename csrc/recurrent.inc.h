@@ -16,7 +16,7 @@ MG_INLINE void FN(store_lanes)(real *p, vec v, size_t n) {
  * costs two loads, and packed weights are all loads (aligned: 1.9 times as fast). */
 static real *FN(align)(void *block) { return (real *)(((uintptr_t)block + 63) & ~(uintptr_t)63); }
 
-static void FN(copy)(real *to, const real *from, size_t n) {
+static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
     for (size_t i = 0; i < n; i++)
         to[i] = from ? from[i] : 0;
 }

@@ -14,8 +14,8 @@ Arrays = dict[str, np.ndarray]
 
 ISAS = native.ffi.string(native.lib.mg_isa_available()).decode().split()
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
-FORWARD = "x h0 c0 w_ih w_hh b_ih b_hh".split()
-BACKWARD = "gy gh_n gc_n x h0 w_ih w_hh output".split()
+FORWARD = ["x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh"]
+BACKWARD = ["gy", "gh_n", "gc_n", "x", "h0", "w_ih", "w_hh", "output"]
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_inputs_are_left_alone() -> None:
 def test_nan_and_infinity_arrive() -> None:
     a = layer(3, 4, 5, 6, np.float64)
     a["x"][1, 2, 3] = np.nan
-    output, c_n, _ = native.lstm_forward(*(a[name] for name in FORWARD), False)
+    output, _, _ = native.lstm_forward(*(a[name] for name in FORWARD), False)
     assert np.isnan(output[1:, 2]).all()
     assert np.isfinite(output[:, [0, 1, 3]]).all()
     a["x"][1, 2, 3] = np.inf
