@@ -1,0 +1,98 @@
+/* Copies of a and b in the order gemm reads them. */
+#undef MR
+#undef NR
+#define NR (2 * VL) /* columns of a tile */
+#if VEC_BYTES == 64
+#define MR 12 /* rows of a tile: 24 of 32 registers are sums */
+#else
+#define MR 6 /* 12 of 16 */
+#endif
+#ifndef KC
+#define KC 256  /* panel (KC, NR): 16 KB at 32-byte vectors */
+#define MC 120  /* block (MC, KC) of float: 120 KB; a multiple of every MR */
+#define NC 1024 /* columns of b packed at a time */
+#ifndef DIRECT_M
+#define DIRECT_M 36
+#define COPY_N 64
+#endif
+#define PAD 16
+#define WIDE 8 /* vectors in the widest tile, of one row */
+#define MG_MIN(a, b) ((a) < (b) ? (a) : (b))
+#endif
+
+#undef ZIP_LOW
+#undef ZIP_HIGH
+#ifndef MG_SHUFFLE
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define MG_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef MG_SHUFFLE /* gcc before 12 */
+#define MG_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#endif
+#endif
+
+#if VEC_BYTES * 8 / REAL_BITS == 2
+#define ZIP_LOW 0, 2
+#define ZIP_HIGH 1, 3
+#elif VEC_BYTES * 8 / REAL_BITS == 4
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
+#elif VEC_BYTES * 8 / REAL_BITS == 8
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#endif
+
+/* dst (VL, VL), rows ld_dst apart = the transpose of src, rows ld_src apart: log2(VL) rounds, each
+ * of which zips row i with row i + VL/2. */
+static void FN(transpose)(real *dst, size_t ld_dst, const real *src, size_t ld_src) {
+    vec r[VL], z[VL];
+    for (int i = 0; i < VL; i++)
+        r[i] = FN(load)(src + (size_t)i * ld_src);
+    for (int round = 1; round < VL; round *= 2) {
+        for (int i = 0; i < VL / 2; i++) {
+            z[2 * i] = MG_SHUFFLE(r[i], r[i + VL / 2], ZIP_LOW);
+            z[2 * i + 1] = MG_SHUFFLE(r[i], r[i + VL / 2], ZIP_HIGH);
+        }
+        for (int i = 0; i < VL; i++)
+            r[i] = z[i];
+    }
+    for (int i = 0; i < VL; i++)
+        FN(store)(dst + (size_t)i * ld_dst, r[i]);
+}
+
+/* dst (m, n), rows ld apart = the elements (i, j) at src[i * rs + j * cs]. */
+static void FN(copy_matrix)(real *dst, size_t ld, const real *src, ptrdiff_t rs, ptrdiff_t cs,
+                            size_t m, size_t n) {
+    size_t whole_m = 0, whole_n = 0; /* what whole VL x VL blocks have transposed */
+    if (cs == 1) {
+        for (size_t i = 0; i < m; i++, dst += ld, src += rs)
+            memcpy(dst, src, n * sizeof(real));
+        return;
+    }
+    if (rs == 1 && cs > 0) {
+        whole_m = m / VL * VL, whole_n = n / VL * VL;
+        for (size_t i = 0; i < whole_m; i += VL)
+            for (size_t j = 0; j < whole_n; j += VL)
+                FN(transpose)(dst + i * ld + j, ld, src + i + j * (size_t)cs, (size_t)cs);
+    }
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = i < whole_m ? whole_n : 0; j < n; j++)
+            dst[i * ld + j] = src[(ptrdiff_t)i * rs + (ptrdiff_t)j * cs];
+}
+
+/* dst: panels (k, NR) of b, one after the other, the last one filled up with zeros; it is only
+ * (k, VL) where VL columns hold what is left. */
+static void FN(pack_b)(real *dst, const real *b, ptrdiff_t rs, ptrdiff_t cs, size_t k, size_t n) {
+    for (size_t j = 0; j < n; j += NR) {
+        size_t cols = MG_MIN(n - j, NR), width = cols > VL ? NR : VL;
+        if (cols < width)
+            memset(dst, 0, k * width * sizeof(real));
+        FN(copy_matrix)(dst, width, b + (ptrdiff_t)j * cs, rs, cs, k, cols);
+        dst += k * width;
+    }
+}
