@@ -1,8 +1,16 @@
 """minigrad: reverse-mode differentiation to read in an evening, recurrent nets that train fast."""
 
-from . import autograd, nn, optim
-from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from . import autograd, derivatives, nn, optim
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    primitive,
+    set_grad_enabled,
+)  # fmt: skip
 from .config import get_num_threads, set_num_threads, show_config
+from .function import Function
 from .tensor import (
     Tensor,
     arange,
@@ -31,11 +39,18 @@ from .tensor import (
 
 __version__ = "0.1.0"
 
+# What stands above the engine here, but under torch.autograd there.
+for _name in ("hessian", "hvp", "jacobian", "jvp", "vjp"):
+    setattr(autograd, _name, getattr(derivatives, _name))
+autograd.Function = Function  # type: ignore[attr-defined]
+
 __all__ = [
+    "Function",
     "Tensor",
     "arange",
     "autograd",
     "cat",
+    "derivatives",
     "enable_grad",
     "eye",
     "from_numpy",
@@ -43,6 +58,7 @@ __all__ = [
     "generator",
     "get_default_dtype",
     "get_num_threads",
+    "inference_mode",
     "is_grad_enabled",
     "linspace",
     "manual_seed",
@@ -53,6 +69,7 @@ __all__ = [
     "ones",
     "ones_like",
     "optim",
+    "primitive",
     "rand",
     "randint",
     "randn",

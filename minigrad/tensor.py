@@ -6,6 +6,7 @@ Operators and methods are sugar over `ops`: they bring arguments into one form (
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -112,6 +113,16 @@ class Tensor(Value):
             _check_floating(self.data)
         self.requires_grad = requires_grad
         return self
+
+    def register_hook(self, hook: Any) -> autograd.Hook:
+        """Calls hook(gradient of this tensor) in each backward; its result, if any, goes on."""
+        return autograd.register_hook(self, hook)
+
+    def retain_grad(self) -> None:
+        """Keeps the gradient of this tensor in `.grad` too, though it is no leaf."""
+        if self.node is not None:
+            kept = weakref.ref(self)  # a hook that held the tensor would hold its whole graph
+            autograd.register_hook(self, lambda g: _keep_grad(kept(), g))
 
     # -- as numbers and arrays
 
@@ -593,6 +604,11 @@ def _dims(x: Tensor, dim: Dims, axis: Dims) -> tuple[int, ...] | None:
     if dim is None or isinstance(dim, (int, np.integer)):
         return None if dim is None else (_dim(x, dim),)
     return tuple(_dim(x, d) for d in dim) or None
+
+
+def _keep_grad(tensor: Tensor | None, g: Tensor) -> None:
+    if tensor is not None:
+        tensor.grad = g if tensor.grad is None else tensor.grad + g
 
 
 def _check_floating(array: np.ndarray) -> None:

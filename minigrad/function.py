@@ -1,0 +1,120 @@
+"""autograd.Function: an operation with its own backward, the way PyTorch writes one.
+
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx, gy):
+            [y] = ctx.saved_tensors
+            return gy * y
+
+    y = Exp.apply(x)
+
+It becomes a primitive with a joint rule (see tape.py, which has the shorter way to write one).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .tape import Primitive, Value, no_grad
+
+
+class Context:
+    """What forward leaves for backward: saved tensors, and any other attribute."""
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        self._saved: tuple[Value | None, ...] = ()
+        self._versions: list[int | None] = []
+        self._materialize = True
+        self._output: tuple[Any, Any] = (None, None)  # as forward made it, and with its history
+
+    def save_for_backward(self, *tensors: Value | None) -> None:
+        """Keeps inputs or outputs; writing to one in place afterwards is caught."""
+        self._saved = tensors
+        self._versions = [None if t is None else t.version[0] for t in tensors]
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What was saved; raises RuntimeError if it was written in place since."""
+        for t, n in zip(self._saved, self._versions, strict=True):
+            if t is not None and t.version[0] != n:
+                raise RuntimeError("a tensor saved for backward was written in place since")
+        made, recorded = self._output
+        return tuple(recorded if t is not None and t is made else t for t in self._saved)
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """False: backward gets None, not zeros, for an output that no gradient reached."""
+        self._materialize = value
+
+
+class Function:
+    """Subclass it with static `forward(ctx, *args)` and `backward(ctx, *gradients of the outputs)`.
+
+    backward returns one gradient per argument of forward, None for those that have none. Among
+    several outputs none may be saved if backward is to be differentiated.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """The outputs, from the arguments of apply."""
+        raise TypeError("a Function defines forward")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """The gradients of forward's arguments, from those of its outputs."""
+        raise TypeError("a Function defines backward")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Computes forward(ctx, *args), recorded."""
+        ctx = Context(tuple(isinstance(a, Value) and a.requires_grad for a in args))
+        with no_grad():
+            made = cls.forward(ctx, *args)
+        outputs = made if isinstance(made, tuple) else (made,)
+
+        def forward(*arrays: Any) -> Any:
+            return tuple(t.data for t in made) if isinstance(made, tuple) else made.data
+
+        def rule(gy: Any, y: Any) -> list:
+            gradients = gy if isinstance(made, tuple) else [gy]
+            graph = any(isinstance(g, Value) for g in gradients)
+            if (
+                graph
+                and isinstance(made, tuple)
+                and any(t is s for t in outputs for s in ctx._saved)
+            ):
+                raise RuntimeError(
+                    f"{cls.__name__}: one of several outputs was saved: no second order"
+                )
+            if graph:
+                ctx._output = (made, y)
+            found = cls.backward(
+                ctx, *[_boxed(g, t, ctx) for g, t in zip(gradients, outputs, strict=True)]
+            )
+            found = found if isinstance(found, tuple | list) else (found,)
+            if len(found) != len(args):
+                raise RuntimeError(
+                    f"{cls.__name__}.backward: {len(found)} gradients for {len(args)} arguments"
+                )
+            ctx._output = (None, None)
+            return [g.data if isinstance(g, Value) and not graph else g for g in found]
+
+        forward.__name__ = cls.__name__
+        call = Primitive(forward)
+        call.joint_rule("arrays")(rule)
+        return call(*args)
+
+
+def _boxed(g: Any, output: Value, ctx: Context) -> Any:
+    """The gradient of an output as the tensor (or None) that backward is given."""
+    if g is None and ctx._materialize:
+        g = np.zeros(output.shape, output.dtype)
+    return g if g is None or isinstance(g, Value) else Value.kind.box(g)
