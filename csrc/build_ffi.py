@@ -1,5 +1,6 @@
 """What setup.py builds: the extension minigrad.kernels._c from the sources beside this file."""
 
+import re
 from pathlib import Path
 
 from cffi import FFI
@@ -8,13 +9,45 @@ HERE = Path(__file__).parent
 FLAGS = ["-O3", "-std=c11", "-ffp-contract=fast", "-pthread"]
 
 # minigrad.h is both the C header and cffi's description of it, less the preprocessor's lines.
-header = (HERE / "minigrad.h").read_text()
+HEADER = "\n".join(
+    line for line in (HERE / "minigrad.h").read_text().splitlines() if not line.startswith("#")
+)
+
+# Where a numpy array's elements begin: the first field of PyArrayObject, part of numpy's ABI. 0 (no
+# array, None) is NULL. native.py makes sure, once, that it finds what numpy says.
+DATA = """#include "minigrad.h"
+struct array { PyObject_HEAD void *data; };
+static void *np_data(uintptr_t id) { return id ? ((struct array *)id)->data : NULL; }
+"""
+
+
+def by_id(header: str) -> list[tuple[str, str]]:
+    """Prototype and body of a twin of every kernel that takes arrays by their Python id().
+
+    mg_tanh_f32(float *y, const float *x, size_t n) becomes np_tanh_f32(uintptr_t y, uintptr_t x,
+    size_t n). Handing over id(x) costs 30 ns an array, where ffi.from_buffer takes 300 (and refuses
+    what is not contiguous), .ctypes.data and .__array_interface__ 1200.
+    """
+    twins = []
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    for result, name, parameters in re.findall(r"(\w+) mg_(\w+_f\d+)\(([^)]*)\);", code):
+        taken, given = [], []
+        for parameter in parameters.split(","):
+            kind, word = re.fullmatch(r"\s*(.*\W)(\w+)\s*", parameter, re.DOTALL).groups()
+            taken.append(f"uintptr_t {word}" if "*" in kind else kind + word)
+            given.append(f"np_data({word})" if "*" in kind else word)
+        call = f"mg_{name}({', '.join(given)});"
+        body = call if result == "void" else "return " + call
+        twins.append((f"{result} np_{name}({', '.join(taken)})", f"{{ {body} }}"))
+    return twins
+
 
 ffi = FFI()
-ffi.cdef("\n".join(line for line in header.splitlines() if not line.startswith("#")))
+twins = by_id(HEADER)
+ffi.cdef(HEADER + "void *np_data(uintptr_t id);" + "".join(f"{head};" for head, _ in twins))
 ffi.set_source(
     "minigrad.kernels._c",
-    '#include "minigrad.h"',
+    DATA + "".join(f"static {head} {body}\n" for head, body in twins),
     sources=sorted(f"csrc/{path.name}" for path in HERE.glob("*.c")),
     depends=sorted(f"csrc/{path.name}" for path in HERE.glob("*.h")),
     include_dirs=["csrc"],

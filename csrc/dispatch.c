@@ -57,8 +57,6 @@ const char *mg_compiler(void) {
 #endif
 }
 
-void *mg_array_data(uintptr_t array) { return (void *)array; }
-
 #define real float
 #define MG(name) mg_##name##_f32
 #define KERNEL(name) table->f32->name

@@ -18,9 +18,10 @@ void MG(relu_grad)(real *gx, const real *gy, const real *y, size_t n) {
     KERNEL(relu_grad)(gx, gy, y, n);
 }
 
-int MG(matmul)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_a, const real *b,
-               ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k) {
-    return KERNEL(matmul)(c, ldc, a, rs_a, cs_a, b, rs_b, cs_b, m, n, k);
+int MG(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t cs_a,
+               const real *b, ptrdiff_t bs_b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t batch,
+               size_t m, size_t n, size_t k) {
+    return KERNEL(matmul)(c, a, bs_a, rs_a, cs_a, b, bs_b, rs_b, cs_b, batch, m, n, k);
 }
 
 int MG(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,

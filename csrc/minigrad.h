@@ -24,9 +24,6 @@ const char *mg_compiler(void);
 size_t mg_num_threads(void);
 void mg_set_num_threads(size_t threads);
 
-/* Where the elements of the numpy array with this id() begin (see native.py). */
-void *mg_array_data(uintptr_t array);
-
 /* ---- elementwise, n elements; y or gx may be the very array x, gy or y is (elementwise.inc.h)
  * ---- */
 
@@ -49,15 +46,17 @@ void mg_relu_f64(double *y, const double *x, size_t n);
 void mg_relu_grad_f32(float *gx, const float *gy, const float *y, size_t n);
 void mg_relu_grad_f64(double *gx, const double *gy, const double *y, size_t n);
 
-/* ---- matrix product (gemm.inc.h) ---- */
+/* ---- matrix product (gemm.inc.h, matmul.inc.h) ---- */
 
-/* c (m, n) = a (m, k) @ b (k, n). c has rows ldc elements apart; element (i, p) of a lies at
- * a[i * rs_a + p * cs_a], and so for b: a transposed array is its strides swapped, an axis of
- * stride 0 repeats one element. */
-int mg_matmul_f32(float *c, size_t ldc, const float *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
-                  const float *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k);
-int mg_matmul_f64(double *c, size_t ldc, const double *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
-                  const double *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k);
+/* c (batch, m, n) = a (batch, m, k) @ b (batch, k, n). c is contiguous and overlaps neither;
+ * element (s, i, p) of a lies at a[s * bs_a + i * rs_a + p * cs_a], and so for b: a transposed
+ * array is its strides swapped, an axis of stride 0 repeats one element. No size is 0 but k. */
+int mg_matmul_f32(float *c, const float *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t cs_a,
+                  const float *b, ptrdiff_t bs_b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t batch,
+                  size_t m, size_t n, size_t k);
+int mg_matmul_f64(double *c, const double *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t cs_a,
+                  const double *b, ptrdiff_t bs_b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t batch,
+                  size_t m, size_t n, size_t k);
 
 /* ---- LSTM, a layer over a whole sequence (lstm_forward.inc.h, lstm_backward.inc.h) ---- */
 
