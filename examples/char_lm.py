@@ -21,21 +21,19 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
-
-import numpy as np
-
-import minigrad as mg
-from minigrad import nn, optim
+from typing import Any
 
 try:
+    import numpy as np
     import safetensors
     import safetensors.numpy
-    from char_lm_report import Row, compressors, curve, table
+    from char_lm_tools import Parser, Row, compressors, curve, fail, number, table, write
     from tqdm import tqdm
-except ImportError as error:
+
+    import minigrad as mg
+    from minigrad import nn, optim
+except ModuleNotFoundError as error:
     print(f'char_lm: {error}; this brings it: pip install -e ".[examples]"', file=sys.stderr)
     raise SystemExit(2) from None
 
@@ -50,18 +48,12 @@ OPTIONS = (  # what a checkpoint keeps of the command line
 )  # fmt: skip
 
 
-def fail(message: object) -> NoReturn:
-    """Ends the program with one line and status 2."""
-    print("char_lm:", " ".join(str(message).split()), file=sys.stderr)
-    raise SystemExit(2)
-
-
 # ---------------------------------------------------------------------------------------- data
 
 
-def read_text(path: str) -> str:
+def read_text(path: str | None) -> str:
     """The text of a file; without a path, the language reference that comes with Python."""
-    if not path:
+    if path is None:
         from pydoc_data.topics import topics  # a second of import that other texts do not need
 
         return "".join(topics[key] for key in sorted(topics))
@@ -184,7 +176,7 @@ class Run:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The run as named arrays."""
-        named = {f"model.{name}": x for name, x in self.model.state_dict().items()}
+        named: dict[str, Any] = {f"model.{name}": x for name, x in self.model.state_dict().items()}
         for i, slots in self.optimiser.state_dict()["state"].items():
             named |= {f"optimiser.{i}.{name}": x for name, x in slots.items()}
         named |= {f"state.{i}": x for i, x in enumerate(parts(self.state))}
@@ -208,17 +200,6 @@ class Run:
         self.losses, self.validation = tensors["losses"].tolist(), tensors["validation"].tolist()
 
 
-def write(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all: written beside its place, then renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        fail(f"cannot write {path}: {error.strerror}")
-
-
 def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) -> bool:
     """Trains to the last epoch, saving after each; False when Ctrl-C stopped it before."""
     stopped = False
@@ -229,8 +210,8 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
 
     before = signal.signal(signal.SIGINT, stop)
-    about = {name: str(getattr(args, name)) for name in OPTIONS} | {"digest": corpus.digest}
-    about["text"] = args.text and os.path.abspath(args.text)
+    about = {name: str(x) for name in OPTIONS if (x := getattr(args, name)) is not None}
+    about["digest"] = corpus.digest
     windows, total = corpus.windows, args.epochs * corpus.windows
     size, began = corpus.inputs.size, time.perf_counter()
     done = len(run.losses) // windows * size + len(run.losses) % windows * T * B
@@ -272,37 +253,14 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
 # --------------------------------------------------------------------------------- command line
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(message)
-
-
-def number(kind: type, low: float) -> Callable[[str], Any]:
-    """Reads a finite int from `low` on, or a finite float above it."""
-
-    def read(text: str) -> Any:
-        try:
-            x = kind(text)
-        except ValueError:
-            x = math.nan
-        if not (low <= x < 2**31 if kind is int else low < x < math.inf):
-            what = f"a whole number, {low} or more" if kind is int else f"a number above {low}"
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
-        return x
-
-    return read
-
-
 def options() -> Parser:
     """The command line."""
     parser = Parser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     add = parser.add_argument
     rates = ", ".join(f"{cell} {lr}" for cell, (_, lr) in CELLS.items())
     count, above = number(int, 1), number(float, 0)
-    add("--quick", action="store_const", const="yes", default="", help="a slice of it, in seconds")
-    add("--text", metavar="FILE", default="", help="default: the Python language reference")
+    add("--quick", action="store_const", const="yes", help="a slice of it, in seconds")
+    add("--text", metavar="FILE", help="default: the Python language reference")
     add("--cell", choices=CELLS, default="lstm", help="default: lstm")
     add("--hidden", metavar="N", type=count, help="units; default: 256, 64 with --quick")
     add("--layers", metavar="N", type=count, default=1, help="default: 1")
@@ -328,17 +286,19 @@ def read_checkpoint(path: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:
         fail(f"cannot read the checkpoint {path}: {error}")
-    if set(about) != {*OPTIONS, "digest"} or about["cell"] not in CELLS:
+    lacking = {*OPTIONS, "digest"} - set(about) - {"text", "quick"}
+    if lacking or about["cell"] not in CELLS:
         fail(f"{path} is no checkpoint of this program")
     return about, tensors
 
 
-def main() -> None:
+def parse() -> tuple[argparse.Namespace, dict[str, str], dict[str, np.ndarray]]:
+    """The options, and the checkpoint to go on from, whose options are their defaults."""
     parser = options()
     args = parser.parse_args()
-    about, tensors = read_checkpoint(args.resume) if args.resume else ({}, {})
-    if args.resume:  # the checkpoint's options are the defaults
-        kept = {name: about[name] for name in OPTIONS}
+    about, tensors = read_checkpoint(args.resume) if args.resume is not None else ({}, {})
+    if about:
+        kept = {name: about[name] for name in OPTIONS if name in about}
         parser.set_defaults(**kept, out=str(Path(args.resume).parent))
         args = parser.parse_args()
         for name in ("cell", "hidden", "layers"):
@@ -347,16 +307,20 @@ def main() -> None:
     args.hidden = args.hidden or (64 if args.quick else 256)
     args.epochs = args.epochs or (2 if args.quick else 5)
     args.lr = args.lr or CELLS[args.cell][1]
+    return args, about, tensors
 
+
+def main() -> None:
+    args, about, tensors = parse()
     text = read_text(args.text)[: QUICK_CHARACTERS if args.quick else None]
     corpus = Corpus(text)
     run = Run(args, corpus)
-    if args.resume:
+    if about:
         if about["digest"] != corpus.digest:
             fail(f"{args.resume} was made with another text")
         try:
             run.restore(tensors)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
             fail(f"{args.resume} does not fit: {error}")
 
     def paragraph() -> str:
@@ -375,10 +339,11 @@ def main() -> None:
         fail(f"cannot write to {out}: {error.strerror}")
 
     name = f"{args.layers} x " * (args.layers > 1) + f"{args.cell.upper()} {args.hidden}"
-    title = f"{name} on {Path(args.text).name or 'the Python language reference'}"
+    title = f"{name} on {Path(args.text).name if args.text else 'the Python language reference'}"
     kinds, weights = len(corpus.vocabulary), sum(math.prod(p.shape) for p in run.model.parameters())
     print(f"{title}: {weights:,} parameters. The text has {len(text):,} characters")
     print(f"of {kinds} kinds; the last {len(corpus.held_out):,} are held out for validation")
+    args.text = args.text and os.path.abspath(args.text)  # to be found from anywhere
     checkpoint = out / "char_lm.safetensors"
     if not train(args, corpus, run, checkpoint):
         python = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv)]

@@ -1,4 +1,4 @@
-"""Hypothesis draws the same examples every time in CI, and prints a failing one as code to paste."""
+"""Hypothesis draws the same examples every time in CI, and prints a failing one as code."""
 
 import os
 
