@@ -354,7 +354,7 @@ def main() -> None:
     rows = compressors(corpus.training, corpus.held_out)
     png = curve(title, run.losses, run.validation, rows, corpus.inputs.size)
     write(out / "char_lm.png", png)
-    network = Row(name, "the training text", run.validation[-1], None)
+    network = Row(name, "all of the training text", run.validation[-1], None)
     print("", table([network, *rows]), "", paragraph(), "", sep="\n")
     print(f"checkpoint {checkpoint}, loss curve {out / 'char_lm.png'}")
 

@@ -74,7 +74,8 @@ class Row(NamedTuple):
 def compressors(training: str, held_out: str) -> list[Row]:
     """What zlib, bz2 and lzma need for the held-out text: what it adds to what they were given."""
     known, text = training.encode(), held_out.encode()
-    chain = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": min(len(known + text), 1 << 26)}]
+    size = max(1 << 12, min(len(known + text), 1 << 26))  # all of a text up to 64 MiB
+    chain = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": size}]
 
     def zlib_size(text: bytes, window: bytes = b"") -> int:
         stream = zlib.compressobj(9, wbits=-15, zdict=window)
@@ -86,9 +87,14 @@ def compressors(training: str, held_out: str) -> list[Row]:
     def bz2_size(text: bytes) -> int:
         return len(bz2.compress(text))
 
-    given = "the training text"
+    given = "all of the training text"
     sizes = [
-        ("zlib", "its last 32 KiB", zlib_size(text, known[-32768:]), zlib_size(text)),
+        (
+            "zlib",
+            "the training text's last 32 KiB",
+            zlib_size(text, known[-32768:]),
+            zlib_size(text),
+        ),
         ("bz2", given, bz2_size(known + text) - bz2_size(known), bz2_size(text)),
         ("lzma", given, lzma_size(known + text) - lzma_size(known), lzma_size(text)),
     ]
@@ -100,9 +106,11 @@ def compressors(training: str, held_out: str) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The rows as text."""
-    lines = ["held-out text, bits per character   given first           so   alone"]
+    lines = ["held-out text, bits per character   given first                           so   alone"]
     for name, given, bits, alone in rows:
-        lines.append(f"{name:<36}{given:<18}{bits:6.3f}" + (f"{alone:8.3f}" if alone else ""))
+        lines.append(
+            f"{name:<36}{given:<34}{bits:6.3f}" + (f"{alone:8.3f}" if alone is not None else "")
+        )
     return "\n".join(lines)
 
 
@@ -117,15 +125,17 @@ def curve(
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.plot(x, training, color="#9ecae1", lw=0.7)
-    axes.plot(x[w - 1 :], mean, color="#2171b5", lw=1.6, label=f"training, at last {mean[-1]:.2f}")
+    middle = x[w // 2 : w // 2 + len(mean)]
+    axes.plot(middle, mean, color="#2171b5", lw=1.6, label=f"training, at last {mean[-1]:.2f}")
     epochs = np.arange(1, len(validation) + 1) * n / 1e6
     label = f"validation, at last {validation[-1]:.2f}"
     axes.plot(epochs, validation, "o-", color="#d94801", lw=1.2, label=label, clip_on=False)
     for row, style in zip(rows, (":", "--", "-."), strict=True):
         label = f"{row.name} given {row.given}: {row.bits:.2f}"
         axes.axhline(row.bits, color="#555555", ls=style, lw=1, label=label)
+    low = min(training.min(), validation[-1], *(row.bits for row in rows))
     top = min(training.max(), 3 * validation[-1])
-    axes.set(xlim=(0, x[-1]), ylim=(0.9 * min(row.bits for row in rows), top), title=title)
+    axes.set(xlim=(0, x[-1]), ylim=(0.9 * low, top), title=title)
     axes.set(xlabel="characters read (millions)", ylabel="loss (bits per character)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#eeeeee")
