@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, number
 
 
 class SGD(Optimizer):
@@ -35,19 +35,34 @@ class SGD(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         super().check(group)
-        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
-            raise ValueError("SGD: nesterov needs a momentum and no dampening")
+        number("SGD: dampening", group["dampening"], -np.inf, np.inf)
+        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+            raise ValueError(
+                "SGD: nesterov needs a momentum above 0 and a dampening of 0, got "
+                f"momentum={group['momentum']}, dampening={group['dampening']}"
+            )
 
-    def update(self, p: np.ndarray, g: np.ndarray, state: dict[str, Any], group: dict) -> None:
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        momentum = group["momentum"]
-        if momentum:
-            if "momentum_buffer" not in state:
-                v = state["momentum_buffer"] = np.array(g)
+    def fresh(self, p: np.ndarray, group: dict[str, Any]) -> dict[str, Any]:
+        return {"momentum_buffer": None}
+
+    def update(
+        self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        lr, momentum = group["lr"], group["momentum"]
+        if momentum == 0:
+            for p, g, s in self.blocks(param, grad, group):
+                p -= np.multiply(g, lr, out=s)
+            return
+        share = 1 - group["dampening"]
+        if state["momentum_buffer"] is None:
+            state["momentum_buffer"], share = np.zeros_like(param), 1
+        for p, g, s, v in self.blocks(param, grad, group, state["momentum_buffer"]):
+            v *= momentum
+            v += g if share == 1 else np.multiply(g, share, out=s)
+            if group["nesterov"]:
+                np.multiply(v, momentum, out=s)
+                s += g
+                s *= lr
             else:
-                v = state["momentum_buffer"]
-                v *= momentum
-                v += (1 - group["dampening"]) * g
-            g = g + momentum * v if group["nesterov"] else v
-        p -= group["lr"] * g
+                np.multiply(v, lr, out=s)
+            p -= s
