@@ -42,7 +42,7 @@ HELD_OUT = 0.05  # the last part of the text, never trained on
 CLIP = 1.0  # bound on the gradient's norm: recurrent nets have cliffs (Pascanu et al. 2013)
 SAMPLE_EVERY = 200  # windows
 QUICK_CHARACTERS = 60_000
-CELLS = {"lstm": (nn.LSTM, 0.01), "gru": (nn.GRU, 0.005), "rnn": (nn.RNN, 0.002)}  # learning rate
+CELLS = {"lstm": (nn.LSTM, 0.01), "gru": (nn.GRU, 0.005), "rnn": (nn.RNN, 0.004)}  # learning rate
 OPTIONS = (  # what a checkpoint keeps of the command line
     "text", "quick", "cell", "hidden", "layers", "epochs", "lr", "seed", "sample", "temperature"
 )  # fmt: skip
