@@ -104,6 +104,9 @@ MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const rea
     size_t from_row = start ? 0 : ldc, from_vector = start ? VL : vector_step;
     MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++) acc[r][v] =
         FN(load)(from + r * from_row + v * from_vector);
+    if (start) /* C is written only: its lines arrive while the sums are made */
+        MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
+            __builtin_prefetch(c + r * ldc + v * vector_step, 1);
     for (size_t i = 0; i < k; i++) {
         MG_UNROLL for (int v = 0; v < width; v++) w[v] = FN(load)(panel + (i * width + v) * VL);
         MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
@@ -120,15 +123,27 @@ static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a,
 #define MG_TILE(r, w)                                                                              \
     case (w) * 8 + (r):                                                                            \
         FN(panel_tile)(c, ldc, vector_step, a, lda, panel, start, k, r, w);                        \
-        break;
+        break
     switch (width * 8 + rows) {
-        MG_TILE(1, 4)
-        MG_TILE(2, 4)
-        MG_TILE(3, 4)
-        MG_TILE(1, 3) MG_TILE(2, 3) MG_TILE(3, 3) MG_TILE(4, 3) MG_TILE(1, 2) MG_TILE(2, 2)
-            MG_TILE(3, 2) MG_TILE(4, 2) MG_TILE(5, 2) MG_TILE(6, 2)
+        MG_TILE(1, 4);
+        MG_TILE(2, 4);
+        MG_TILE(3, 4);
+        MG_TILE(1, 3);
+        MG_TILE(2, 3);
+        MG_TILE(3, 3);
+        MG_TILE(4, 3);
+        MG_TILE(1, 2);
+        MG_TILE(2, 2);
+        MG_TILE(3, 2);
+        MG_TILE(4, 2);
+        MG_TILE(5, 2);
+        MG_TILE(6, 2);
 #if VEC_BYTES == 64
-                MG_TILE(4, 4) MG_TILE(5, 4) MG_TILE(6, 4) MG_TILE(5, 3) MG_TILE(6, 3)
+        MG_TILE(4, 4);
+        MG_TILE(5, 4);
+        MG_TILE(6, 4);
+        MG_TILE(5, 3);
+        MG_TILE(6, 3);
 #endif
     }
 #undef MG_TILE
