@@ -83,15 +83,17 @@ static void FN(pack_panels)(const struct FN(panels) * w, const real *source, siz
         }
 }
 
-/* Packs a bias (or what S holds) as one row of W: (panels, width, VL). NULL: zeros. */
-static void FN(pack_start)(const struct FN(panels) * w, real *start, const real *a, const real *b) {
+/* Packs biases as one row of W: (panels, width, VL). b counts for the first `both` columns only;
+ * NULL: zeros. */
+static void FN(pack_start)(const struct FN(panels) * w, real *start, const real *a, const real *b,
+                           size_t both) {
     for (size_t p = 0; p < w->panels; p++)
         for (size_t v = 0; v < w->width; v++)
             for (size_t l = 0; l < VL; l++) {
                 size_t j = p * w->panel_step + v * w->vector_step + l;
                 int exists = l < FN(panel_lanes)(w, p, v);
                 start[(p * w->width + v) * VL + l] =
-                    (exists && a ? a[j] : 0) + (exists && b ? b[j] : 0);
+                    (exists && a ? a[j] : 0) + (exists && b && j < both ? b[j] : 0);
             }
 }
 

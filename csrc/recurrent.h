@@ -12,13 +12,26 @@ static inline struct mg_span mg_share(size_t n, size_t index, size_t tasks) {
     return (struct mg_span){n * index / tasks, n * (index + 1) / tasks};
 }
 
+static inline size_t mg_least(size_t a, size_t b) { return a < b ? a : b; }
+
 /* How one call is split. By rows: each task takes rows of the batch through the whole sequence, and
  * nobody waits at a time step. By units: all rows, a share of the hidden units each, all tasks
- * together at every step; for batches too small to share out, whose time goes into reading W_hh. */
+ * together at every step; for batches too small to share out, whose time goes into reading U. */
 struct mg_plan {
     size_t tasks;
     int by_units;
-    size_t chunk; /* time steps whose input projection (or gradient) is one product */
+    size_t chunk; /* steps whose input projection (or weight gradient) is one product */
 };
 
-static inline size_t mg_least(size_t a, size_t b) { return a < b ? a : b; }
+/* For T steps of B rows, gates (T, B, width). The chunk, over which the weights' gradients add up,
+ * does not depend on the number of threads: neither do the results. */
+static inline struct mg_plan mg_plan(size_t T, size_t B, size_t I, size_t H, size_t width) {
+    size_t threads = mg_num_threads(), rows = 65536 / (width + 1);
+    struct mg_plan plan = {1, 0, (rows > 256 ? rows : 256) / (B + 1)};
+    plan.chunk = plan.chunk < 1 ? 1 : mg_least(plan.chunk, T ? T : 1);
+    if (B >= 4 * threads && T * B * width * (I + H) >= 500000)
+        plan.tasks = threads;
+    else if (B * width * H >= 100000)
+        plan.tasks = threads, plan.by_units = 1;
+    return plan;
+}

@@ -1,0 +1,116 @@
+/* GRU: r, z = sigmoid(W x_t + U h_{t-1} + b),  n = tanh(W_n x_t + b_in + r s),
+ *      s = U_n h_{t-1} + b_hn,                 h_t = (1 - z) n + z h_{t-1}.
+ *
+ * gates (T, B, 4H) has four blocks, in the order s r z n: the last three take the projection, the
+ * first three the product with U^T, whose gates are turned to the order n r z. One panel:
+ *
+ *      gates[t]   s: |..u..|   r: |..u..|   z: |..u..|   n: |..u..|      (rows, 4H)
+ *                     +            +            +            |
+ *      h_{t-1} (rows, H)  @  panel of U^T for the units u, (H, 3, VL)
+ *                     |            |            |            |
+ *                     +--> n = tanh(n + r s),  h_t[u] = (1 - z) n + z h_{t-1} --> output[t]
+ *
+ * Kept for backward: the four blocks, with the output 5 numbers for each step, row and unit. There,
+ * ggates has the gradients of the same four: W's gates are blocks 1 to 3, U's blocks 0 to 2. */
+
+/* U (3H, H) with its gates in the order n r z; NULL without memory, the caller frees it. */
+static real *FN(gru_turned)(const real *w_hh, size_t H) {
+    real *turned = malloc(3 * H * H * sizeof(real) + 1);
+    if (turned) {
+        FN(copy_or_zero)(turned, w_hh + 2 * H * H, H * H);
+        FN(copy_or_zero)(turned + H * H, w_hh, 2 * H * H);
+    }
+    return turned;
+}
+
+/* gates (4, H), h_before and h (H), each from the first of the n units on. */
+MG_INLINE void FN(gru_cell)(real *gates, const real *h_before, real *h, size_t H, size_t lanes,
+                            int keep) {
+    vec s = FN(load_lanes)(gates, lanes);
+    vec r = FN(vsigmoid)(FN(load_lanes)(gates + H, lanes));
+    vec z = FN(vsigmoid)(FN(load_lanes)(gates + 2 * H, lanes));
+    vec n = FN(vtanh)(FN(load_lanes)(gates + 3 * H, lanes) + r * s);
+    FN(store_lanes)(h, n - z * n + z * FN(load_lanes)(h_before, lanes), lanes);
+    if (keep) {
+        FN(store_lanes)(gates + H, r, lanes);
+        FN(store_lanes)(gates + 2 * H, z, lanes);
+        FN(store_lanes)(gates + 3 * H, n, lanes);
+    }
+}
+
+static void FN(gru_step)(const struct FN(forward) *f, size_t t, struct mg_span rows,
+                         struct mg_span panels) {
+    size_t H = f->H, m = rows.last - rows.first;
+    real *gates = FN(gates_at)(f, t) + rows.first * 4 * H;
+    real *h = f->output + (t * f->B + rows.first) * H;
+    const real *h_before = FN(h_before)(f, t) + rows.first * H;
+    for (size_t p = panels.first; p < panels.last; p++) {
+        size_t u = p * VL, n = FN(panel_lanes)(&f->hh, p, 0);
+        for (size_t b = 0; b < m; b++)
+            FN(copy_or_zero)(gates + b * 4 * H + u, f->b_hn ? f->b_hn + u : NULL, n);
+        FN(panel_product)(&f->hh, p, gates, 4 * H, h_before, H, NULL, m);
+        for (size_t b = 0; b < m; b++)
+            FN(gru_cell)(gates + b * 4 * H + u, h_before + b * H + u, h + b * H + u, H, n, f->keep);
+    }
+}
+
+static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
+                           const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
+                           size_t T, size_t B, size_t I, size_t H) {
+    struct FN(forward) f = {.output = output, .gates = gates, .x = x, .h0 = h0, .T = T, .B = B,
+                            .I = I, .H = H, .width = 4 * H, .ih_column = H,
+                            .ih = FN(gate_panels)(I, 3, H), .hh = FN(gate_panels)(H, 3, H),
+                            .step = FN(gru_step), .b_hn = b_hh ? b_hh + 2 * H : NULL};
+    real *turned = FN(gru_turned)(w_hh, H);
+    int result = turned ? FN(run_forward)(&f, w_ih, turned, b_ih, b_hh, 2 * H) : -1;
+    free(turned);
+    return result;
+}
+
+/* gates and ggates (4, H), h_before, gy or NULL, gh (H), from the first of the n units on. */
+MG_INLINE void FN(gru_cell_back)(real *ggates, const real *gates, const real *h_before,
+                                 const real *gy, real *gh, size_t H, size_t lanes) {
+    vec s = FN(load_lanes)(gates, lanes), r = FN(load_lanes)(gates + H, lanes);
+    vec z = FN(load_lanes)(gates + 2 * H, lanes), n = FN(load_lanes)(gates + 3 * H, lanes);
+    vec gh_t = FN(load_lanes)(gh, lanes);
+    if (gy)
+        gh_t += FN(load_lanes)(gy, lanes);
+    vec gn = gh_t * (1 - z) * (1 - n * n); /* of the input of tanh */
+    FN(store_lanes)(ggates, gn * r, lanes);
+    FN(store_lanes)(ggates + H, gn * s * r * (1 - r), lanes);
+    FN(store_lanes)
+    (ggates + 2 * H, gh_t * (FN(load_lanes)(h_before, lanes) - n) * z * (1 - z), lanes);
+    FN(store_lanes)(ggates + 3 * H, gn, lanes);
+    FN(store_lanes)(gh, gh_t * z, lanes); /* the product with U adds to it */
+}
+
+static void FN(gru_cells_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+                               struct mg_span units) {
+    size_t H = f->H, step = f->B * H;
+    const real *h_before = t ? f->output + (t - 1) * step : f->h0;
+    for (size_t b = rows.first; b < rows.last; b++)
+        for (size_t u = units.first; u < units.last; u += VL) {
+            size_t at = b * H + u, gate = b * 4 * H + u;
+            FN(gru_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + t * 4 * step + gate,
+                              h_before + at, f->gy ? f->gy + t * step + at : NULL, f->gh + at, H,
+                              mg_least(VL, H - u));
+        }
+}
+
+static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih,
+                            real *gb_hh, const real *gy, const real *gh_n, const real *x,
+                            const real *h0, const real *w_ih, const real *w_hh, const real *output,
+                            const real *gates, size_t T, size_t B, size_t I, size_t H) {
+    struct FN(backward) f = {.gx = gx, .gh = gh0, .gy = gy, .x = x, .h0 = h0, .output = output,
+                             .gates = gates, .T = T, .B = B, .I = I, .H = H, .width = 4 * H,
+                             .ih_column = H, .ih = FN(plain_panels)(3 * H, I),
+                             .hh = FN(plain_panels)(3 * H, H), .cells = FN(gru_cells_back),
+                             .segments = {{gw_ih, gb_ih, H, 3 * H, 1},
+                                          {gw_hh, gb_hh, H, 2 * H, 0},
+                                          {gw_hh + 2 * H * H, gb_hh + 2 * H, 0, H, 0}}};
+    FN(copy_or_zero)(gh0, gh_n, B * H);
+    real *turned = FN(gru_turned)(w_hh, H);
+    int result = turned ? FN(run_backward)(&f, w_ih, turned, 1) : -1;
+    free(turned);
+    return result;
+}

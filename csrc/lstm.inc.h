@@ -1,0 +1,109 @@
+/* LSTM: i, f, o = sigmoid(a), g = tanh(a), with a = W x_t + U h_{t-1} + b;
+ *       c_t = f c_{t-1} + i g,  h_t = o tanh(c_t).
+ *
+ * gates (T, B, 4H), in the order i f g o. One panel of U^T is the four gates of VL hidden units u:
+ *
+ *      gates[t]   i: |..u..|   f: |..u..|   g: |..u..|   o: |..u..|      (rows, 4H)
+ *                     +            +            +            +
+ *      h_{t-1} (rows, H)  @  panel of U^T for the units u, (H, 4, VL)
+ *                     |            |            |            |
+ *                     +--> c_t[u] = f c_{t-1} + i g,  h_t[u] = o tanh(c_t) --> output[t]
+ *
+ * Kept for backward: gates and c, with the output 6 numbers for each step, row and unit. */
+
+/* gates (4, H), c_before, c and h (H), each from the first of the n units on. */
+MG_INLINE void FN(lstm_cell)(real *gates, const real *c_before, real *c, real *h, size_t H,
+                             size_t n, int keep) {
+    vec i = FN(vsigmoid)(FN(load_lanes)(gates, n));
+    vec f = FN(vsigmoid)(FN(load_lanes)(gates + H, n));
+    vec g = FN(vtanh)(FN(load_lanes)(gates + 2 * H, n));
+    vec o = FN(vsigmoid)(FN(load_lanes)(gates + 3 * H, n));
+    vec state = f * FN(load_lanes)(c_before, n) + i * g;
+    FN(store_lanes)(c, state, n);
+    FN(store_lanes)(h, o * FN(vtanh)(state), n);
+    if (keep) {
+        FN(store_lanes)(gates, i, n);
+        FN(store_lanes)(gates + H, f, n);
+        FN(store_lanes)(gates + 2 * H, g, n);
+        FN(store_lanes)(gates + 3 * H, o, n);
+    }
+}
+
+static void FN(lstm_step)(const struct FN(forward) *f, size_t t, struct mg_span rows,
+                          struct mg_span panels) {
+    size_t B = f->B, H = f->H, m = rows.last - rows.first;
+    real *gates = FN(gates_at)(f, t), *h = f->output + t * B * H;
+    const real *h_before = FN(h_before)(f, t);
+    real *c_before = f->keep ? f->cells + t * B * H : f->c_n; /* c_n: in place */
+    real *c = f->keep ? c_before + B * H : f->c_n;
+    for (size_t p = panels.first; p < panels.last; p++) {
+        size_t u = p * VL, n = FN(panel_lanes)(&f->hh, p, 0);
+        FN(panel_product)(&f->hh, p, gates + rows.first * 4 * H, 4 * H, h_before + rows.first * H,
+                          H, NULL, m);
+        for (size_t b = rows.first; b < rows.last; b++) {
+            size_t at = b * H + u;
+            FN(lstm_cell)(gates + b * 4 * H + u, c_before + at, c + at, h + at, H, n, f->keep);
+        }
+    }
+}
+
+static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
+                            const real *h0, const real *c0, const real *w_ih, const real *w_hh,
+                            const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I,
+                            size_t H) {
+    struct FN(forward) f = {.output = output, .gates = gates, .x = x, .h0 = h0, .T = T, .B = B,
+                            .I = I, .H = H, .width = 4 * H, .ih = FN(gate_panels)(I, 4, H),
+                            .hh = FN(gate_panels)(H, 4, H), .step = FN(lstm_step), .cells = cells,
+                            .c_n = c_n};
+    FN(copy_or_zero)(gates ? cells : c_n, c0, B * H);
+    int result = FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 4 * H);
+    if (gates)
+        FN(copy_or_zero)(c_n, cells + T * B * H, B * H);
+    return result;
+}
+
+/* gates and ggates (4, H), c_before, c, gy or NULL, gh, gc (H), from the first of the n units on. */
+MG_INLINE void FN(lstm_cell_back)(real *ggates, const real *gates, const real *c_before,
+                                  const real *c, const real *gy, const real *gh, real *gc, size_t H,
+                                  size_t n) {
+    vec i = FN(load_lanes)(gates, n), f = FN(load_lanes)(gates + H, n);
+    vec g = FN(load_lanes)(gates + 2 * H, n), o = FN(load_lanes)(gates + 3 * H, n);
+    vec gh_t = FN(load_lanes)(gh, n), tanh_c = FN(vtanh)(FN(load_lanes)(c, n));
+    if (gy)
+        gh_t += FN(load_lanes)(gy, n);
+    vec gc_t = FN(load_lanes)(gc, n) + gh_t * o * (1 - tanh_c * tanh_c);
+    FN(store_lanes)(ggates, gc_t * g * i * (1 - i), n);
+    FN(store_lanes)(ggates + H, gc_t * FN(load_lanes)(c_before, n) * f * (1 - f), n);
+    FN(store_lanes)(ggates + 2 * H, gc_t * i * (1 - g * g), n);
+    FN(store_lanes)(ggates + 3 * H, gh_t * tanh_c * o * (1 - o), n);
+    FN(store_lanes)(gc, gc_t * f, n);
+}
+
+static void FN(lstm_cells_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+                                struct mg_span units) {
+    size_t H = f->H, step = f->B * H;
+    const real *c_before = f->cells_kept + t * step;
+    for (size_t b = rows.first; b < rows.last; b++)
+        for (size_t u = units.first; u < units.last; u += VL) {
+            size_t at = b * H + u, gate = b * 4 * H + u;
+            FN(lstm_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + t * 4 * step + gate,
+                               c_before + at, c_before + step + at,
+                               f->gy ? f->gy + t * step + at : NULL, f->gh + at, f->gc + at, H,
+                               mg_least(VL, H - u));
+        }
+}
+
+static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
+                             const real *gy, const real *gh_n, const real *gc_n, const real *x,
+                             const real *h0, const real *w_ih, const real *w_hh,
+                             const real *output, const real *gates, const real *cells, size_t T,
+                             size_t B, size_t I, size_t H) {
+    struct FN(backward) f = {.gx = gx, .gh = gh0, .gc = gc0, .gy = gy, .x = x, .h0 = h0,
+                             .output = output, .gates = gates, .cells_kept = cells, .T = T, .B = B,
+                             .I = I, .H = H, .width = 4 * H, .ih = FN(plain_panels)(4 * H, I),
+                             .hh = FN(plain_panels)(4 * H, H), .cells = FN(lstm_cells_back),
+                             .segments = {{gw_ih, gb, 0, 4 * H, 1}, {gw_hh, NULL, 0, 4 * H, 0}}};
+    FN(copy_or_zero)(gh0, gh_n, B * H);
+    FN(copy_or_zero)(gc0, gc_n, B * H);
+    return FN(run_backward)(&f, w_ih, w_hh, 0);
+}
