@@ -38,7 +38,7 @@ MG_INLINE void FN(gru_cell)(real *gates, const real *h_before, real *h, size_t H
     }
 }
 
-static void FN(gru_step)(const struct FN(forward) *f, size_t t, struct mg_span rows,
+static void FN(gru_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
                          struct mg_span panels) {
     size_t H = f->H, m = rows.last - rows.first;
     real *gates = FN(gates_at)(f, t) + rows.first * 4 * H;
@@ -57,10 +57,20 @@ static void FN(gru_step)(const struct FN(forward) *f, size_t t, struct mg_span r
 static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
                            const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
                            size_t T, size_t B, size_t I, size_t H) {
-    struct FN(forward) f = {.output = output, .gates = gates, .x = x, .h0 = h0, .T = T, .B = B,
-                            .I = I, .H = H, .width = 4 * H, .ih_column = H,
-                            .ih = FN(gate_panels)(I, 3, H), .hh = FN(gate_panels)(H, 3, H),
-                            .step = FN(gru_step), .b_hn = b_hh ? b_hh + 2 * H : NULL};
+    struct FN(forward) f = {.output = output,
+                            .gates = gates,
+                            .x = x,
+                            .h0 = h0,
+                            .T = T,
+                            .B = B,
+                            .I = I,
+                            .H = H,
+                            .width = 4 * H,
+                            .ih_column = H,
+                            .ih = FN(gate_panels)(I, 3, H),
+                            .hh = FN(gate_panels)(H, 3, H),
+                            .step = FN(gru_step),
+                            .b_hn = b_hh ? b_hh + 2 * H : NULL};
     real *turned = FN(gru_turned)(w_hh, H);
     int result = turned ? FN(run_forward)(&f, w_ih, turned, b_ih, b_hh, 2 * H) : -1;
     free(turned);
@@ -78,13 +88,13 @@ MG_INLINE void FN(gru_cell_back)(real *ggates, const real *gates, const real *h_
     vec gn = gh_t * (1 - z) * (1 - n * n); /* of the input of tanh */
     FN(store_lanes)(ggates, gn * r, lanes);
     FN(store_lanes)(ggates + H, gn * s * r * (1 - r), lanes);
-    FN(store_lanes)
-    (ggates + 2 * H, gh_t * (FN(load_lanes)(h_before, lanes) - n) * z * (1 - z), lanes);
+    FN(store_lanes)(ggates + 2 * H, gh_t * (FN(load_lanes)(h_before, lanes) - n) * z * (1 - z),
+                    lanes);
     FN(store_lanes)(ggates + 3 * H, gn, lanes);
     FN(store_lanes)(gh, gh_t * z, lanes); /* the product with U adds to it */
 }
 
-static void FN(gru_cells_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+static void FN(gru_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                struct mg_span units) {
     size_t H = f->H, step = f->B * H;
     const real *h_before = t ? f->output + (t - 1) * step : f->h0;
@@ -97,14 +107,26 @@ static void FN(gru_cells_back)(const struct FN(backward) *f, size_t t, struct mg
         }
 }
 
-static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih,
-                            real *gb_hh, const real *gy, const real *gh_n, const real *x,
-                            const real *h0, const real *w_ih, const real *w_hh, const real *output,
+static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
+                            const real *gy, const real *gh_n, const real *x, const real *h0,
+                            const real *w_ih, const real *w_hh, const real *output,
                             const real *gates, size_t T, size_t B, size_t I, size_t H) {
-    struct FN(backward) f = {.gx = gx, .gh = gh0, .gy = gy, .x = x, .h0 = h0, .output = output,
-                             .gates = gates, .T = T, .B = B, .I = I, .H = H, .width = 4 * H,
-                             .ih_column = H, .ih = FN(plain_panels)(3 * H, I),
-                             .hh = FN(plain_panels)(3 * H, H), .cells = FN(gru_cells_back),
+    struct FN(backward) f = {.gx = gx,
+                             .gh = gh0,
+                             .gy = gy,
+                             .x = x,
+                             .h0 = h0,
+                             .output = output,
+                             .gates = gates,
+                             .T = T,
+                             .B = B,
+                             .I = I,
+                             .H = H,
+                             .width = 4 * H,
+                             .ih_column = H,
+                             .ih = FN(plain_panels)(3 * H, I),
+                             .hh = FN(plain_panels)(3 * H, H),
+                             .cells = FN(gru_cells_back),
                              .segments = {{gw_ih, gb_ih, H, 3 * H, 1},
                                           {gw_hh, gb_hh, H, 2 * H, 0},
                                           {gw_hh + 2 * H * H, gb_hh + 2 * H, 0, H, 0}}};

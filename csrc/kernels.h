@@ -14,6 +14,10 @@
         __typeof__(mg_matmul_##dtype) *matmul;                                                     \
         __typeof__(mg_lstm_forward_##dtype) *lstm_forward;                                         \
         __typeof__(mg_lstm_backward_##dtype) *lstm_backward;                                       \
+        __typeof__(mg_gru_forward_##dtype) *gru_forward;                                           \
+        __typeof__(mg_gru_backward_##dtype) *gru_backward;                                         \
+        __typeof__(mg_rnn_forward_##dtype) *rnn_forward;                                           \
+        __typeof__(mg_rnn_backward_##dtype) *rnn_backward;                                         \
     }
 
 MG_TABLE(f32);

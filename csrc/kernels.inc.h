@@ -25,9 +25,11 @@ TABLE(ISA);
 #include "gemm.inc.h"
 #include "matmul.inc.h"
 #include "panels.inc.h"
-#include "recurrent.inc.h"
-#include "lstm_forward.inc.h"
-#include "lstm_backward.inc.h"
+#include "recurrent_forward.inc.h"
+#include "recurrent_backward.inc.h"
+#include "rnn.inc.h"
+#include "lstm.inc.h"
+#include "gru.inc.h"
 
 static const struct MG_TABLE_NAME FN(table) = {
     .tanh = FN(tanh),
@@ -39,6 +41,10 @@ static const struct MG_TABLE_NAME FN(table) = {
     .matmul = FN(matmul),
     .lstm_forward = FN(lstm_forward),
     .lstm_backward = FN(lstm_backward),
+    .gru_forward = FN(gru_forward),
+    .gru_backward = FN(gru_backward),
+    .rnn_forward = FN(rnn_forward),
+    .rnn_backward = FN(rnn_backward),
 };
 
 #endif

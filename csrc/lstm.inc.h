@@ -29,7 +29,7 @@ MG_INLINE void FN(lstm_cell)(real *gates, const real *c_before, real *c, real *h
     }
 }
 
-static void FN(lstm_step)(const struct FN(forward) *f, size_t t, struct mg_span rows,
+static void FN(lstm_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
                           struct mg_span panels) {
     size_t B = f->B, H = f->H, m = rows.last - rows.first;
     real *gates = FN(gates_at)(f, t), *h = f->output + t * B * H;
@@ -51,9 +51,19 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
                             const real *h0, const real *c0, const real *w_ih, const real *w_hh,
                             const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I,
                             size_t H) {
-    struct FN(forward) f = {.output = output, .gates = gates, .x = x, .h0 = h0, .T = T, .B = B,
-                            .I = I, .H = H, .width = 4 * H, .ih = FN(gate_panels)(I, 4, H),
-                            .hh = FN(gate_panels)(H, 4, H), .step = FN(lstm_step), .cells = cells,
+    struct FN(forward) f = {.output = output,
+                            .gates = gates,
+                            .x = x,
+                            .h0 = h0,
+                            .T = T,
+                            .B = B,
+                            .I = I,
+                            .H = H,
+                            .width = 4 * H,
+                            .ih = FN(gate_panels)(I, 4, H),
+                            .hh = FN(gate_panels)(H, 4, H),
+                            .step = FN(lstm_step),
+                            .cells = cells,
                             .c_n = c_n};
     FN(copy_or_zero)(gates ? cells : c_n, c0, B * H);
     int result = FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 4 * H);
@@ -62,7 +72,8 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
     return result;
 }
 
-/* gates and ggates (4, H), c_before, c, gy or NULL, gh, gc (H), from the first of the n units on. */
+/* gates and ggates (4, H), c_before, c, gy or NULL, gh, gc (H), from the first of the n units on.
+ */
 MG_INLINE void FN(lstm_cell_back)(real *ggates, const real *gates, const real *c_before,
                                   const real *c, const real *gy, const real *gh, real *gc, size_t H,
                                   size_t n) {
@@ -79,7 +90,7 @@ MG_INLINE void FN(lstm_cell_back)(real *ggates, const real *gates, const real *c
     FN(store_lanes)(gc, gc_t * f, n);
 }
 
-static void FN(lstm_cells_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+static void FN(lstm_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                 struct mg_span units) {
     size_t H = f->H, step = f->B * H;
     const real *c_before = f->cells_kept + t * step;
@@ -95,13 +106,26 @@ static void FN(lstm_cells_back)(const struct FN(backward) *f, size_t t, struct m
 
 static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
                              const real *gy, const real *gh_n, const real *gc_n, const real *x,
-                             const real *h0, const real *w_ih, const real *w_hh,
-                             const real *output, const real *gates, const real *cells, size_t T,
-                             size_t B, size_t I, size_t H) {
-    struct FN(backward) f = {.gx = gx, .gh = gh0, .gc = gc0, .gy = gy, .x = x, .h0 = h0,
-                             .output = output, .gates = gates, .cells_kept = cells, .T = T, .B = B,
-                             .I = I, .H = H, .width = 4 * H, .ih = FN(plain_panels)(4 * H, I),
-                             .hh = FN(plain_panels)(4 * H, H), .cells = FN(lstm_cells_back),
+                             const real *h0, const real *w_ih, const real *w_hh, const real *output,
+                             const real *gates, const real *cells, size_t T, size_t B, size_t I,
+                             size_t H) {
+    struct FN(backward) f = {.gx = gx,
+                             .gh = gh0,
+                             .gc = gc0,
+                             .gy = gy,
+                             .x = x,
+                             .h0 = h0,
+                             .output = output,
+                             .gates = gates,
+                             .cells_kept = cells,
+                             .T = T,
+                             .B = B,
+                             .I = I,
+                             .H = H,
+                             .width = 4 * H,
+                             .ih = FN(plain_panels)(4 * H, I),
+                             .hh = FN(plain_panels)(4 * H, H),
+                             .cells = FN(lstm_cells_back),
                              .segments = {{gw_ih, gb, 0, 4 * H, 1}, {gw_hh, NULL, 0, 4 * H, 0}}};
     FN(copy_or_zero)(gh0, gh_n, B * H);
     FN(copy_or_zero)(gc0, gc_n, B * H);

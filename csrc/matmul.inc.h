@@ -5,8 +5,9 @@
 #undef SPLIT_AT
 #undef DOT_ROWS
 #define SPLIT_AT 1000000
-#define DOT_ROWS 2 /* products with no more rows (or columns) than this are made of dot products   \
-                    */
+#define DOT_ROWS                                                                                   \
+    2 /* products with no more rows (or columns) than this are made of dot products                \
+       */
 
 struct FN(matmul) {
     real *c;

@@ -58,11 +58,14 @@ int mg_matmul_f64(double *c, const double *a, ptrdiff_t bs_a, ptrdiff_t rs_a, pt
                   const double *b, ptrdiff_t bs_b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t batch,
                   size_t m, size_t n, size_t k);
 
-/* ---- LSTM, a layer over a whole sequence (lstm_forward.inc.h, lstm_backward.inc.h) ---- */
+/* ---- LSTM, GRU and RNN, a layer over a whole sequence (lstm.inc.h, gru.inc.h, rnn.inc.h) ----
+ *
+ * x (T, B, I), h0 (B, H), w_ih (G H, I), w_hh (G H, H), b_ih and b_hh (G H), each or NULL, with G
+ * 4, 3 and 1; output (T, B, H). What forward keeps for backward is NULL where there will be none.
+ * gy (T, B, H), gh_n (B, H): the gradients of the output and of its last row, each or NULL. gx is
+ * NULL where it is not wanted. All outputs =. */
 
-/* output (T, B, H) =, c_n (B, H) =; gates (T, B, 4H) = and cells (T+1, B, H) =,
- * what backward needs, or both NULL;
- * x (T, B, I), h0 and c0 (B, H), w_ih (4H, I), w_hh (4H, H), b_ih and b_hh (4H) or NULL. */
+/* c0, c_n (B, H); kept: gates (T, B, 4H) and cells (T+1, B, H), both or neither */
 int mg_lstm_forward_f32(float *output, float *c_n, float *gates, float *cells, const float *x,
                         const float *h0, const float *c0, const float *w_ih, const float *w_hh,
                         const float *b_ih, const float *b_hh, size_t T, size_t B, size_t I,
@@ -71,15 +74,45 @@ int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cell
                         const double *h0, const double *c0, const double *w_ih, const double *w_hh,
                         const double *b_ih, const double *b_hh, size_t T, size_t B, size_t I,
                         size_t H);
-/* gx (T, B, I) = or NULL, gh0 and gc0 (B, H) =, gw_ih (4H, I) =, gw_hh (4H, H) =, gb (4H) =;
- * ggates (T, B, 4H) =, may be gates; gy (T, B, H), gh_n, gc_n (B, H), each or NULL. */
+/* gc_n (B, H) or NULL; gb (4H): the gradient of either bias */
 int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
-                         float *ggates, const float *gy, const float *gh_n, const float *gc_n,
-                         const float *x, const float *h0, const float *w_ih, const float *w_hh,
-                         const float *output, const float *gates, const float *cells, size_t T,
-                         size_t B, size_t I, size_t H);
+                         const float *gy, const float *gh_n, const float *gc_n, const float *x,
+                         const float *h0, const float *w_ih, const float *w_hh, const float *output,
+                         const float *gates, const float *cells, size_t T, size_t B, size_t I,
+                         size_t H);
 int mg_lstm_backward_f64(double *gx, double *gh0, double *gc0, double *gw_ih, double *gw_hh,
-                         double *gb, double *ggates, const double *gy, const double *gh_n,
-                         const double *gc_n, const double *x, const double *h0, const double *w_ih,
-                         const double *w_hh, const double *output, const double *gates,
-                         const double *cells, size_t T, size_t B, size_t I, size_t H);
+                         double *gb, const double *gy, const double *gh_n, const double *gc_n,
+                         const double *x, const double *h0, const double *w_ih, const double *w_hh,
+                         const double *output, const double *gates, const double *cells, size_t T,
+                         size_t B, size_t I, size_t H);
+/* kept: gates (T, B, 4H) */
+int mg_gru_forward_f32(float *output, float *gates, const float *x, const float *h0,
+                       const float *w_ih, const float *w_hh, const float *b_ih, const float *b_hh,
+                       size_t T, size_t B, size_t I, size_t H);
+int mg_gru_forward_f64(double *output, double *gates, const double *x, const double *h0,
+                       const double *w_ih, const double *w_hh, const double *b_ih,
+                       const double *b_hh, size_t T, size_t B, size_t I, size_t H);
+int mg_gru_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb_ih,
+                        float *gb_hh, const float *gy, const float *gh_n, const float *x,
+                        const float *h0, const float *w_ih, const float *w_hh, const float *output,
+                        const float *gates, size_t T, size_t B, size_t I, size_t H);
+int mg_gru_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb_ih,
+                        double *gb_hh, const double *gy, const double *gh_n, const double *x,
+                        const double *h0, const double *w_ih, const double *w_hh,
+                        const double *output, const double *gates, size_t T, size_t B, size_t I,
+                        size_t H);
+/* relu: 0 for tanh */
+int mg_rnn_forward_f32(float *output, const float *x, const float *h0, const float *w_ih,
+                       const float *w_hh, const float *b_ih, const float *b_hh, int relu, size_t T,
+                       size_t B, size_t I, size_t H);
+int mg_rnn_forward_f64(double *output, const double *x, const double *h0, const double *w_ih,
+                       const double *w_hh, const double *b_ih, const double *b_hh, int relu,
+                       size_t T, size_t B, size_t I, size_t H);
+int mg_rnn_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb,
+                        const float *gy, const float *gh_n, const float *x, const float *h0,
+                        const float *w_ih, const float *w_hh, const float *output, int relu,
+                        size_t T, size_t B, size_t I, size_t H);
+int mg_rnn_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb,
+                        const double *gy, const double *gh_n, const double *x, const double *h0,
+                        const double *w_ih, const double *w_hh, const double *output, int relu,
+                        size_t T, size_t B, size_t I, size_t H);

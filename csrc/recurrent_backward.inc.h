@@ -6,8 +6,8 @@
  * gx = ggates W, gw_ih += ggates^T x, gw_hh += ggates^T h_before. ggates holds one chunk, and so
  * stays in the cache, and what forward kept stays as it was.
  *
- * gh and gc hold the gradients of h_t and c_t on their way back. The weights' gradients are split by
- * rows of the result, never by the rows they sum over: no number of threads changes a bit. */
+ * gh and gc hold the gradients of h_t and c_t on their way back. The weights' gradients are split
+ * by rows of the result, never by the rows they sum over: no number of threads changes a bit. */
 
 /* Columns [column, column + rows) of ggates make these rows of a weight's gradient. */
 struct FN(segment) {
@@ -17,12 +17,12 @@ struct FN(segment) {
 };
 
 struct FN(backward) {
-    real *gx, *gh, *gc, *ggates;     /* (T, B, I) or NULL, (B, H), (B, H), (chunk, B, width) */
-    const real *gy, *x, *h0;         /* (T, B, H) or NULL, (T, B, I), (B, H) */
+    real *gx, *gh, *gc, *ggates; /* (T, B, I) or NULL, (B, H), (B, H), (chunk, B, width) */
+    const real *gy, *x, *h0;     /* (T, B, H) or NULL, (T, B, I), (B, H) */
     const real *output, *gates, *cells_kept; /* as forward left them */
-    struct FN(panels) ih, hh;        /* W and U */
-    const real *zeros, *start;       /* zeros, packed; start: the same, or NULL for gh += */
-    real *pack;                      /* gemm's scratch, pack_size a task */
+    struct FN(panels) ih, hh;                /* W and U */
+    const real *zeros, *start;               /* zeros, packed; start: the same, or NULL for gh += */
+    real *pack;                              /* gemm's scratch, pack_size a task */
     size_t pack_size, T, B, I, H;
     size_t width, ih_column; /* of a row of ggates; where in it those of W begin (U: 0) */
     struct mg_plan plan;
@@ -33,12 +33,12 @@ struct FN(backward) {
 };
 
 /* Row (t, b = 0) of ggates. */
-static real *FN(ggates_at)(const struct FN(backward) *f, size_t t) {
+static real *FN(ggates_at)(const struct FN(backward) * f, size_t t) {
     return f->ggates + t % f->plan.chunk * f->B * f->width;
 }
 
 /* gh = ggates[t] U for these rows and panels. */
-static void FN(step_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+static void FN(step_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                           struct mg_span panels) {
     FN(product)(&f->hh, panels.first, panels.last, f->gh + rows.first * f->H, f->H, 0,
                 FN(ggates_at)(f, t) + rows.first * f->width, f->width, 0, f->start,
@@ -46,7 +46,7 @@ static void FN(step_back)(const struct FN(backward) *f, size_t t, struct mg_span
 }
 
 /* gx = ggates W for the chunk, these rows and panels. */
-static void FN(project_back)(const struct FN(backward) *f, struct mg_span rows,
+static void FN(project_back)(const struct FN(backward) * f, struct mg_span rows,
                              struct mg_span panels) {
     size_t B = f->B, I = f->I, width = f->width, first = f->steps.first;
     if (f->gx)
@@ -86,7 +86,7 @@ static void FN(project_back_task)(void *context, size_t index) {
     FN(project_back)(f, all, mg_share(f->ih.panels, index, f->plan.tasks));
 }
 
-static void FN(by_units_back)(struct FN(backward) *f) {
+static void FN(by_units_back)(struct FN(backward) * f) {
     size_t last = f->steps.last;
     for (; f->steps.last > f->steps.first; f->steps.last--) {
         mg_parallel(FN(cells_back_task), f, f->plan.tasks);
@@ -97,11 +97,11 @@ static void FN(by_units_back)(struct FN(backward) *f) {
 }
 
 /* gw and gb (+)= what the chunk adds to these rows of a segment. */
-static void FN(add_weights)(const struct FN(backward) *f, const struct FN(segment) * s,
+static void FN(add_weights)(const struct FN(backward) * f, const struct FN(segment) * s,
                             struct mg_span rows, real *pack) {
     size_t B = f->B, n = s->with_x ? f->I : f->H, m = rows.last - rows.first, width = f->width;
     size_t first = f->steps.first, k = (f->steps.last - first) * B;
-    int more = f->steps.last < f->T; /* not the first chunk: += */
+    int more = f->steps.last < f->T;                                  /* not the first chunk: += */
     const real *g = FN(ggates_at)(f, first) + s->column + rows.first; /* (k, m), width apart */
     const real *with = s->with_x ? f->x + first * B * n : f->h0;
     real *gw = s->gw + rows.first * n;
@@ -132,7 +132,7 @@ static void FN(weights_task)(void *context, size_t index) {
 }
 
 /* Without a step nothing is added up. */
-static void FN(zero_weights)(const struct FN(backward) *f) {
+static void FN(zero_weights)(const struct FN(backward) * f) {
     for (const struct FN(segment) *s = f->segments; s < f->segments + 3; s++) {
         FN(copy_or_zero)(s->gw, NULL, s->rows * (s->with_x ? f->I : f->H));
         if (s->gb)
@@ -141,7 +141,7 @@ static void FN(zero_weights)(const struct FN(backward) *f) {
 }
 
 /* Runs the way back of a net that its caller has described; gh and gc begin as gh_n and gc_n. */
-static int FN(run_backward)(struct FN(backward) *f, const real *w_ih, const real *w_hh,
+static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
                             int adds_to_gh) {
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width);
     size_t most = f->I > f->H ? f->I : f->H, zeros = most / VL * VL + 4 * VL;

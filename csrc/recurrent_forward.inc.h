@@ -49,7 +49,7 @@ static real *FN(align)(void *block) { return (real *)(((uintptr_t)block + 63) & 
 
 /* One matrix to be packed: element (i, j) lies at source[i * rs + j * cs]. */
 struct FN(packing) {
-    const struct FN(panels) *panels;
+    const struct FN(panels) * panels;
     const real *source;
     size_t rs, cs, tasks;
 };
@@ -61,7 +61,7 @@ static void FN(pack_task)(void *context, size_t index) {
 }
 
 /* Packs W into `memory` and returns the memory that follows it. */
-static real *FN(pack_all)(struct FN(panels) *w, real *memory, const real *source, size_t rs,
+static real *FN(pack_all)(struct FN(panels) * w, real *memory, const real *source, size_t rs,
                           size_t cs, size_t tasks) {
     struct FN(packing) p = {w, source, rs, cs, tasks};
     w->data = memory;
@@ -70,16 +70,16 @@ static real *FN(pack_all)(struct FN(panels) *w, real *memory, const real *source
 }
 
 /* Row (t, b = 0) of gates. */
-static real *FN(gates_at)(const struct FN(forward) *f, size_t t) {
+static real *FN(gates_at)(const struct FN(forward) * f, size_t t) {
     return f->gates + (f->keep ? t : t % f->plan.chunk) * f->B * f->width;
 }
 
-static const real *FN(h_before)(const struct FN(forward) *f, size_t t) {
+static const real *FN(h_before)(const struct FN(forward) * f, size_t t) {
     return t ? f->output + (t - 1) * f->B * f->H : f->h0;
 }
 
 /* x W^T + b for these steps (of one chunk), rows and panels. */
-static void FN(project)(const struct FN(forward) *f, struct mg_span steps, struct mg_span rows,
+static void FN(project)(const struct FN(forward) * f, struct mg_span steps, struct mg_span rows,
                         struct mg_span panels) {
     size_t B = f->B, I = f->I, width = f->width;
     real *gates = FN(gates_at)(f, steps.first) + rows.first * width + f->ih_column;
@@ -113,7 +113,7 @@ static void FN(step_task)(void *context, size_t index) {
     f->step(f, f->steps.first, all, mg_share(f->hh.panels, index, f->plan.tasks));
 }
 
-static void FN(by_units)(struct FN(forward) *f) {
+static void FN(by_units)(struct FN(forward) * f) {
     for (size_t t0 = 0; t0 < f->T; t0 += f->plan.chunk) {
         f->steps = (struct mg_span){t0, mg_least(t0 + f->plan.chunk, f->T)};
         mg_parallel(FN(project_task), f, f->plan.tasks);
@@ -124,7 +124,7 @@ static void FN(by_units)(struct FN(forward) *f) {
 
 /* Runs a net that its caller has described: packs its weights, (., I) and (., H), and its biases,
  * of which b_hh counts for the first `both` columns only. 0, or -1 without memory. */
-static int FN(run_forward)(struct FN(forward) *f, const real *w_ih, const real *w_hh,
+static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
                            const real *b_ih, const real *b_hh, size_t both) {
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width);
     f->keep = f->gates != NULL;

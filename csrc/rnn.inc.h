@@ -3,7 +3,7 @@
  * The output is its own gates: it holds the projection, takes the product and becomes h_t in place.
  * Backward needs nothing else: the derivative of either nonlinearity is a function of h_t. */
 
-static void FN(rnn_step)(const struct FN(forward) *f, size_t t, struct mg_span rows,
+static void FN(rnn_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
                          struct mg_span panels) {
     size_t H = f->H, columns = f->hh.width * VL;
     real *h = FN(gates_at)(f, t) + rows.first * H;
@@ -14,7 +14,7 @@ static void FN(rnn_step)(const struct FN(forward) *f, size_t t, struct mg_span r
             for (size_t u = p * columns; u < mg_least(p * columns + columns, H); u += VL) {
                 size_t n = mg_least(VL, H - u);
                 vec a = FN(load_lanes)(h + b * H + u, n);
-                FN(store_lanes)(h + b * H + u, f->relu ? FN(vrelu)(a) : FN(vtanh)(a), n);
+                FN(store_lanes)(h + b * H + u, f->relu ? FN(op_relu)(a, a) : FN(vtanh)(a), n);
             }
     }
 }
@@ -22,13 +22,23 @@ static void FN(rnn_step)(const struct FN(forward) *f, size_t t, struct mg_span r
 static int FN(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih,
                            const real *w_hh, const real *b_ih, const real *b_hh, int relu, size_t T,
                            size_t B, size_t I, size_t H) {
-    struct FN(forward) f = {.output = output, .gates = output, .x = x, .h0 = h0, .T = T, .B = B,
-                            .I = I, .H = H, .width = H, .ih = FN(plain_panels)(I, H),
-                            .hh = FN(plain_panels)(H, H), .step = FN(rnn_step), .relu = relu};
+    struct FN(forward) f = {.output = output,
+                            .gates = output,
+                            .x = x,
+                            .h0 = h0,
+                            .T = T,
+                            .B = B,
+                            .I = I,
+                            .H = H,
+                            .width = H,
+                            .ih = FN(plain_panels)(I, H),
+                            .hh = FN(plain_panels)(H, H),
+                            .step = FN(rnn_step),
+                            .relu = relu};
     return FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, H);
 }
 
-static void FN(rnn_cells_back)(const struct FN(backward) *f, size_t t, struct mg_span rows,
+static void FN(rnn_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                struct mg_span units) {
     size_t H = f->H, step = f->B * H;
     for (size_t b = rows.first; b < rows.last; b++)
@@ -38,7 +48,7 @@ static void FN(rnn_cells_back)(const struct FN(backward) *f, size_t t, struct mg
             vec gh = FN(load_lanes)(f->gh + at, n);
             if (f->gy)
                 gh += FN(load_lanes)(f->gy + t * step + at, n);
-            vec ga = f->relu ? FN(vrelu_grad)(gh, h) : gh * (1 - h * h);
+            vec ga = f->relu ? FN(op_relu_grad)(gh, h) : FN(op_tanh_grad)(gh, h);
             FN(store_lanes)(FN(ggates_at)(f, t) + at, ga, n);
         }
 }
@@ -47,10 +57,21 @@ static int FN(rnn_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real 
                             const real *gh_n, const real *x, const real *h0, const real *w_ih,
                             const real *w_hh, const real *output, int relu, size_t T, size_t B,
                             size_t I, size_t H) {
-    struct FN(backward) f = {.gx = gx, .gh = gh0, .gy = gy, .x = x, .h0 = h0, .output = output,
-                             .T = T, .B = B, .I = I, .H = H, .width = H,
-                             .ih = FN(plain_panels)(H, I), .hh = FN(plain_panels)(H, H),
-                             .cells = FN(rnn_cells_back), .relu = relu,
+    struct FN(backward) f = {.gx = gx,
+                             .gh = gh0,
+                             .gy = gy,
+                             .x = x,
+                             .h0 = h0,
+                             .output = output,
+                             .T = T,
+                             .B = B,
+                             .I = I,
+                             .H = H,
+                             .width = H,
+                             .ih = FN(plain_panels)(H, I),
+                             .hh = FN(plain_panels)(H, H),
+                             .cells = FN(rnn_cells_back),
+                             .relu = relu,
                              .segments = {{gw_ih, gb, 0, H, 1}, {gw_hh, NULL, 0, H, 0}}};
     FN(copy_or_zero)(gh0, gh_n, B * H);
     return FN(run_backward)(&f, w_ih, w_hh, 0);

@@ -41,3 +41,7 @@ relu = backend.relu
 relu_grad = backend.relu_grad
 lstm_forward = backend.lstm_forward
 lstm_backward = backend.lstm_backward
+gru_forward = backend.gru_forward
+gru_backward = backend.gru_backward
+rnn_forward = backend.rnn_forward
+rnn_backward = backend.rnn_backward

@@ -162,3 +162,158 @@ def lstm_backward(
         flat.T @ h_before.reshape(T * B, H),
         flat.sum(axis=0),
     )
+
+
+def gru_forward(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    keep: bool,
+) -> tuple[Array, Any]:
+    """One GRU layer over a whole sequence.
+
+        r, z = sigmoid(W x_t + U h_{t-1} + b)      s = U_n h_{t-1} + b_hn
+        n = tanh(W_n x_t + b_in + r s)             h_t = (1 - z) n + z h_{t-1}
+
+    x (T, B, I), h0 (B, H), w_ih (3H, I), w_hh (3H, H), b_ih and b_hh (3H) or None, blocks r z n.
+    Returns output (T, B, H) with h_t in row t, and what `gru_backward` wants to find again (None
+    unless `keep`): here gates (T, B, 4H), the blocks s r z n.
+    """
+    T, B, H = *x.shape[:2], w_hh.shape[1]
+    from_x, b_hh = x @ w_ih.T, 0 if b_hh is None else b_hh  # (T, B, 3H), (3H)
+    if b_ih is not None:
+        from_x += b_ih
+    output = np.empty((T, B, H), from_x.dtype)
+    gates = np.empty((T, B, 4 * H), from_x.dtype)
+    h = h0
+    for t in range(T):
+        from_h = h @ w_hh.T + b_hh  # (B, 3H)
+        rz = sigmoid(from_x[t, :, : 2 * H] + from_h[:, : 2 * H])
+        r, z = np.split(rz, 2, axis=1)
+        s = from_h[:, 2 * H :]
+        n = tanh(from_x[t, :, 2 * H :] + r * s)
+        gates[t] = np.concatenate([s, r, z, n], axis=1)
+        output[t] = h = (1 - z) * n + z * h
+    return output, gates if keep else None
+
+
+def gru_backward(
+    gy: Array | None,
+    gh_n: Array | None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    output: Array,
+    saved: Any,
+    need_x: bool,
+    reuse: bool,
+) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+    """Gradients of `gru_forward`, backward through time.
+
+    gy (T, B, H) and gh_n (B, H) are the gradients of the output and of its last row; None stands
+    for zeros. `need_x` False leaves gx out (None). `reuse` True lets `saved` be overwritten.
+    Returns gx (T, B, I), gh0 (B, H), gw_ih (3H, I), gw_hh (3H, H), gb_ih and gb_hh (3H), which
+    differ in the block n: there b_hh comes in under r.
+    """
+    T, B, H = output.shape
+    from_x = np.empty((T, B, 3 * H), output.dtype)  # gradients of W x + b_ih, and of U h + b_hh
+    from_h = np.empty((T, B, 3 * H), output.dtype)
+    h_before = np.concatenate([h0[None], output[: T - 1]])[:T]  # (T, B, H): h_{t-1}
+    gh = np.zeros_like(h0) if gh_n is None else gh_n.copy()
+    for t in reversed(range(T)):
+        if gy is not None:
+            gh = gh + gy[t]
+        s, r, z, n = np.split(saved[t], 4, axis=1)
+        gn = tanh_grad(gh * (1 - z), n)
+        gz = sigmoid_grad(gh * (h_before[t] - n), z)
+        gr = sigmoid_grad(gn * s, r)
+        from_x[t] = np.concatenate([gr, gz, gn], axis=1)
+        from_h[t] = np.concatenate([gr, gz, gn * r], axis=1)
+        gh = gh * z + from_h[t] @ w_hh
+    flat_x, flat_h = from_x.reshape(T * B, 3 * H), from_h.reshape(T * B, 3 * H)
+    return (
+        (flat_x @ w_ih).reshape(x.shape) if need_x else None,
+        gh,
+        flat_x.T @ x.reshape(T * B, x.shape[2]),
+        flat_h.T @ h_before.reshape(T * B, H),
+        flat_x.sum(axis=0),
+        flat_h.sum(axis=0),
+    )
+
+
+def is_relu(name: str, nonlinearity: str) -> bool:
+    """True for relu, False for tanh; ValueError for any other nonlinearity."""
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"{name}: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
+    return nonlinearity == "relu"
+
+
+def rnn_forward(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    nonlinearity: str,
+    keep: bool,
+) -> tuple[Array, Any]:
+    """One RNN layer over a whole sequence: h_t = tanh(W x_t + U h_{t-1} + b), or relu.
+
+    x (T, B, I), h0 (B, H), w_ih (H, I), w_hh (H, H), b_ih and b_hh (H) or None; nonlinearity
+    'tanh' or 'relu'. Returns output (T, B, H) with h_t in row t, and None: backward needs only the
+    output.
+    """
+    activation = relu if is_relu("rnn_forward", nonlinearity) else tanh
+    output = x @ w_ih.T  # (T, B, H): inputs of the nonlinearity, then, in place, h_t
+    for bias in (b_ih, b_hh):
+        if bias is not None:
+            output += bias
+    h = h0
+    for t in range(len(x)):
+        output[t] = h = activation(output[t] + h @ w_hh.T)
+    return output, None
+
+
+def rnn_backward(
+    gy: Array | None,
+    gh_n: Array | None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    output: Array,
+    saved: Any,
+    nonlinearity: str,
+    need_x: bool,
+    reuse: bool,
+) -> tuple[Array | None, Array, Array, Array, Array]:
+    """Gradients of `rnn_forward`, backward through time.
+
+    gy (T, B, H) and gh_n (B, H) are the gradients of the output and of its last row; None stands
+    for zeros. `need_x` False leaves gx out (None); `saved` and `reuse` are there for the likeness.
+    Returns gx (T, B, I), gh0 (B, H), gw_ih (H, I), gw_hh (H, H), gb (H): the gradient of either
+    bias.
+    """
+    activation_grad = relu_grad if is_relu("rnn_backward", nonlinearity) else tanh_grad
+    T, B, H = output.shape
+    ga = np.empty_like(output)  # (T, B, H): gradient of the nonlinearity's input
+    gh = np.zeros_like(h0) if gh_n is None else gh_n.copy()
+    for t in reversed(range(T)):
+        if gy is not None:
+            gh = gh + gy[t]
+        ga[t] = activation_grad(gh, output[t])
+        gh = ga[t] @ w_hh
+    flat = ga.reshape(T * B, H)
+    h_before = np.concatenate([h0[None], output[: T - 1]])[:T]  # (T, B, H): h_{t-1}
+    return (
+        (flat @ w_ih).reshape(x.shape) if need_x else None,
+        gh,
+        flat.T @ x.reshape(T * B, x.shape[2]),
+        flat.T @ h_before.reshape(T * B, H),
+        flat.sum(axis=0),
+    )

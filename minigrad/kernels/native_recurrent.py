@@ -1,0 +1,266 @@
+"""The recurrent half of `native.py`: whole layers of RNN, LSTM and GRU over a sequence.
+
+Every array is checked here, by name, before C sees it; see `reference.py` for what is computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import reference
+from ._c import lib
+
+Array = np.ndarray
+KERNELS = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+C_ORDER_ALIGNED = 0x101  # bits of ndarray.flags.num
+
+
+def _sizes(name: str, x: Array, h0: Array) -> tuple[int, int, int, int]:
+    """T, B, I, H; ValueError where C could not count the bytes of a layer's arrays."""
+    if x.ndim != 3 or h0.ndim != 2:
+        raise ValueError(
+            f"{name}: expected x (T, B, I) and h0 (B, H), got {x.ndim} and {h0.ndim} axes"
+        )
+    T, B, I, H = *x.shape, h0.shape[1]
+    if max((T + 1) * (B + 256) * (4 * H + I + 64), (4 * H + 256) * (I + H + 1024)) > 2**56:
+        raise ValueError(f"{name}: T={T}, B={B}, I={I}, H={H} is too large")
+    return T, B, I, H
+
+
+def _check(name: str, dtype: np.dtype, **wanted: tuple[Array | None, tuple[int, ...]]) -> list[Any]:
+    """The arrays as C takes them, contiguous; None stays None. ValueError names what is wrong."""
+    arrays = []
+    for argument, (x, shape) in wanted.items():
+        if x is not None:
+            if x.dtype != dtype:
+                raise ValueError(f"{name}: {argument} is {x.dtype}, expected {dtype}, as x is")
+            if x.shape != shape:
+                raise ValueError(f"{name}: {argument} has shape {x.shape}, expected {shape}")
+            if x.flags.num & C_ORDER_ALIGNED != C_ORDER_ALIGNED:
+                x = np.require(x, dtype, ["C", "A"])
+        arrays.append(x)
+    return arrays
+
+
+def _run(name: str, dtype: np.dtype, *arguments: Any) -> None:
+    """Calls np_{name}_f32 or _f64; arrays go by their id(), None as 0, which is NULL in C."""
+    function = getattr(lib, f"np_{name}_{KERNELS[dtype]}")
+    if function(*(0 if a is None else a if type(a) is int else id(a) for a in arguments)):
+        raise MemoryError(f"{name}: out of memory")
+
+
+def _empty(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
+    return [np.empty(shape, dtype) for shape in shapes]
+
+
+def lstm_forward(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    keep: bool,
+) -> tuple[Array, Array, Any]:
+    """One LSTM layer over a whole sequence: see `reference.lstm_forward`.
+
+    Kept for backward are, as there, the gates (T, B, 4H) and the cell states (T+1, B, H): with the
+    output itself 6 numbers for each step, row and unit.
+    """
+    if x.dtype not in KERNELS:
+        return reference.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, keep)
+    T, B, I, H = _sizes("lstm_forward", x, h0)
+    inputs = _check(
+        "lstm_forward",
+        x.dtype,
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        c0=(c0, (B, H)),
+        w_ih=(w_ih, (4 * H, I)),
+        w_hh=(w_hh, (4 * H, H)),
+        b_ih=(b_ih, (4 * H,)),
+        b_hh=(b_hh, (4 * H,)),
+    )
+    output, c_n = _empty(x.dtype, (T, B, H), (B, H))
+    saved = _empty(x.dtype, (T, B, 4 * H), (T + 1, B, H)) if keep else (None, None)
+    _run("lstm_forward", x.dtype, output, c_n, *saved, *inputs, T, B, I, H)
+    return output, c_n, saved if keep else None
+
+
+def lstm_backward(
+    gy: Array | None,
+    gh_n: Array | None,
+    gc_n: Array | None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    output: Array,
+    saved: Any,
+    need_x: bool,
+    reuse: bool,
+) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+    """Gradients of `lstm_forward`: see `reference.lstm_backward`. `saved` stays as it was."""
+    if x.dtype not in KERNELS:
+        return reference.lstm_backward(
+            gy, gh_n, gc_n, x, h0, w_ih, w_hh, output, saved, need_x, reuse
+        )
+    T, B, I, H = _sizes("lstm_backward", x, h0)
+    gates, cells = saved
+    inputs = _check(
+        "lstm_backward",
+        x.dtype,
+        gy=(gy, (T, B, H)),
+        gh_n=(gh_n, (B, H)),
+        gc_n=(gc_n, (B, H)),
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        w_ih=(w_ih, (4 * H, I)),
+        w_hh=(w_hh, (4 * H, H)),
+        output=(output, (T, B, H)),
+        gates=(gates, (T, B, 4 * H)),
+        cells=(cells, (T + 1, B, H)),
+    )
+    gx = np.empty((T, B, I), x.dtype) if need_x else None
+    gh0, gc0, gw_ih, gw_hh, gb = _empty(x.dtype, (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,))
+    _run("lstm_backward", x.dtype, gx, gh0, gc0, gw_ih, gw_hh, gb, *inputs, T, B, I, H)
+    return gx, gh0, gc0, gw_ih, gw_hh, gb
+
+
+def gru_forward(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    keep: bool,
+) -> tuple[Array, Any]:
+    """One GRU layer over a whole sequence: see `reference.gru_forward`.
+
+    Kept for backward is gates (T, B, 4H), the blocks W_hn h + b_hn, r, z, n: with the output itself
+    5 numbers for each step, row and unit.
+    """
+    if x.dtype not in KERNELS:
+        return reference.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, keep)
+    T, B, I, H = _sizes("gru_forward", x, h0)
+    inputs = _check(
+        "gru_forward",
+        x.dtype,
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        w_ih=(w_ih, (3 * H, I)),
+        w_hh=(w_hh, (3 * H, H)),
+        b_ih=(b_ih, (3 * H,)),
+        b_hh=(b_hh, (3 * H,)),
+    )
+    output = np.empty((T, B, H), x.dtype)
+    gates = np.empty((T, B, 4 * H), x.dtype) if keep else None
+    _run("gru_forward", x.dtype, output, gates, *inputs, T, B, I, H)
+    return output, gates
+
+
+def gru_backward(
+    gy: Array | None,
+    gh_n: Array | None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    output: Array,
+    saved: Any,
+    need_x: bool,
+    reuse: bool,
+) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+    """Gradients of `gru_forward`: see `reference.gru_backward`. `saved` stays as it was."""
+    if x.dtype not in KERNELS:
+        return reference.gru_backward(gy, gh_n, x, h0, w_ih, w_hh, output, saved, need_x, reuse)
+    T, B, I, H = _sizes("gru_backward", x, h0)
+    inputs = _check(
+        "gru_backward",
+        x.dtype,
+        gy=(gy, (T, B, H)),
+        gh_n=(gh_n, (B, H)),
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        w_ih=(w_ih, (3 * H, I)),
+        w_hh=(w_hh, (3 * H, H)),
+        output=(output, (T, B, H)),
+        gates=(saved, (T, B, 4 * H)),
+    )
+    gx = np.empty((T, B, I), x.dtype) if need_x else None
+    gh0, gw_ih, gw_hh, gb_ih, gb_hh = _empty(
+        x.dtype, (B, H), (3 * H, I), (3 * H, H), (3 * H,), (3 * H,)
+    )
+    _run("gru_backward", x.dtype, gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, *inputs, T, B, I, H)
+    return gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh
+
+
+def rnn_forward(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    nonlinearity: str,
+    keep: bool,
+) -> tuple[Array, Any]:
+    """One RNN layer over a whole sequence: see `reference.rnn_forward`. Nothing is kept."""
+    if x.dtype not in KERNELS:
+        return reference.rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, keep)
+    relu = reference.is_relu("rnn_forward", nonlinearity)
+    T, B, I, H = _sizes("rnn_forward", x, h0)
+    inputs = _check(
+        "rnn_forward",
+        x.dtype,
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        w_ih=(w_ih, (H, I)),
+        w_hh=(w_hh, (H, H)),
+        b_ih=(b_ih, (H,)),
+        b_hh=(b_hh, (H,)),
+    )
+    output = np.empty((T, B, H), x.dtype)
+    _run("rnn_forward", x.dtype, output, *inputs, int(relu), T, B, I, H)
+    return output, None
+
+
+def rnn_backward(
+    gy: Array | None,
+    gh_n: Array | None,
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    output: Array,
+    saved: Any,
+    nonlinearity: str,
+    need_x: bool,
+    reuse: bool,
+) -> tuple[Array | None, Array, Array, Array, Array]:
+    """Gradients of `rnn_forward`: see `reference.rnn_backward`."""
+    if x.dtype not in KERNELS:
+        return reference.rnn_backward(
+            gy, gh_n, x, h0, w_ih, w_hh, output, saved, nonlinearity, need_x, reuse
+        )
+    relu = reference.is_relu("rnn_backward", nonlinearity)
+    T, B, I, H = _sizes("rnn_backward", x, h0)
+    inputs = _check(
+        "rnn_backward",
+        x.dtype,
+        gy=(gy, (T, B, H)),
+        gh_n=(gh_n, (B, H)),
+        x=(x, (T, B, I)),
+        h0=(h0, (B, H)),
+        w_ih=(w_ih, (H, I)),
+        w_hh=(w_hh, (H, H)),
+        output=(output, (T, B, H)),
+    )
+    gx = np.empty((T, B, I), x.dtype) if need_x else None
+    gh0, gw_ih, gw_hh, gb = _empty(x.dtype, (B, H), (H, I), (H, H), (H,))
+    _run("rnn_backward", x.dtype, gx, gh0, gw_ih, gw_hh, gb, *inputs, int(relu), T, B, I, H)
+    return gx, gh0, gw_ih, gw_hh, gb
