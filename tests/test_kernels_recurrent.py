@@ -1,0 +1,252 @@
+"""The recurrent kernels in C against the reference: every instruction set, every tile edge."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from minigrad.kernels import reference
+
+native = pytest.importorskip("minigrad.kernels.native", reason="the C extension is not built")
+Arrays = dict[str, Any]
+
+NETS = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}  # gates
+STATES = {"lstm": ["h0", "c0"]}
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+
+each_net = pytest.mark.parametrize("net", NETS)
+each_isa = pytest.mark.parametrize("isa", native.available_isas())
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    isa, threads = native.config()["isa"], native.get_num_threads()
+    yield
+    native.select_isa(isa)
+    native.set_num_threads(threads)
+
+
+def layer(net: str, T: int, B: int, I: int, H: int, dtype: type, seed: int = 0) -> Arrays:
+    """Every array a net's two functions take, output and saved values aside."""
+    rng = np.random.default_rng(seed)
+    rows = NETS[net] * H
+    shapes = {
+        "x": (T, B, I),
+        "h0": (B, H),
+        "c0": (B, H),
+        "w_ih": (rows, I),
+        "w_hh": (rows, H),
+        "b_ih": (rows,),
+        "b_hh": (rows,),
+        "gy": (T, B, H),
+        "gh_n": (B, H),
+        "gc_n": (B, H),
+    }
+    scale = {"w_ih": (I + 1) ** -0.5, "w_hh": (H + 1) ** -0.5}
+    return {
+        name: (rng.standard_normal(shape) * scale.get(name, 1)).astype(dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def forward(kernels: Any, net: str, a: Arrays, keep: bool = True) -> list[Any]:
+    """output, (c_n,) saved"""
+    names = ["x", *STATES.get(net, ["h0"]), "w_ih", "w_hh", "b_ih", "b_hh"]
+    function = getattr(kernels, f"{net[:4].rstrip('_')}_forward")
+    kind = [net[4:]] if net.startswith("rnn") else []
+    return list(function(*(a.get(name) for name in names), *kind, keep))
+
+
+def backward(
+    kernels: Any, net: str, a: Arrays, output: Any, saved: Any, need_x: bool, reuse: bool
+) -> list[Any]:
+    """gx, gh0, (gc0,) gw_ih, gw_hh, the biases' gradients"""
+    names = ["gy", "gh_n", *(["gc_n"] if net == "lstm" else []), "x", "h0", "w_ih", "w_hh"]
+    function = getattr(kernels, f"{net[:4].rstrip('_')}_backward")
+    kind = [net[4:]] if net.startswith("rnn") else []
+    return list(function(*(a.get(name) for name in names), output, saved, *kind, need_x, reuse))
+
+
+def run(kernels: Any, net: str, a: Arrays, need_x: bool = True, reuse: bool = False) -> list[Any]:
+    """All that forward and backward compute."""
+    *results, saved = forward(kernels, net, a)
+    return results + backward(kernels, net, a, results[0], saved, need_x, reuse)
+
+
+def assert_close(got: list[Any], wanted: list[Any], tolerance: float) -> None:
+    for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
+        assert (a is None) == (b is None), i
+        if b is not None:
+            assert a.shape == b.shape, i
+            assert a.dtype == b.dtype, i
+            scale = max(1, np.abs(b).max(initial=0))
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=str(i))
+
+
+def assert_same_bits(got: list[Any], wanted: list[Any]) -> None:
+    for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
+        assert (a is None) == (b is None), i
+        if b is not None:
+            np.testing.assert_array_equal(a, b, err_msg=str(i))
+
+
+sizes = st.tuples(
+    st.integers(0, 5),
+    st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 12, 13]),
+    st.one_of(st.integers(0, 20), st.sampled_from([31, 32, 33, 64, 65])),
+    st.one_of(st.integers(0, 20), st.sampled_from([31, 32, 33, 63, 64, 65, 130])),
+)
+
+
+@each_dtype
+@each_isa
+@each_net
+@settings(max_examples=40, deadline=None)
+@given(size=sizes, seed=st.integers(0, 99), left_out=st.sets(st.sampled_from("iHygcx"), max_size=5))
+@example(size=(0, 2, 3, 4), seed=0, left_out=set())
+@example(size=(3, 0, 3, 4), seed=0, left_out=set())
+@example(size=(3, 2, 0, 4), seed=0, left_out=set())
+@example(size=(3, 2, 3, 0), seed=0, left_out=set())
+@example(size=(140, 3, 5, 6), seed=0, left_out=set())  # several chunks
+def test_as_the_reference(net, isa, dtype, size, seed, left_out) -> None:
+    native.select_isa(isa)
+    a = layer(net, *size, dtype, seed)
+    for letter, name in {"i": "b_ih", "H": "b_hh", "y": "gy", "g": "gh_n", "c": "gc_n"}.items():
+        if letter in left_out:
+            del a[name]
+    need_x = "x" not in left_out
+    assert_close(run(native, net, a, need_x), run(reference, net, a, need_x), TOLERANCE[dtype])
+
+
+@each_dtype
+@each_isa
+@each_net
+@pytest.mark.parametrize("size", [(9, 16, 20, 48), (3, 2, 40, 340), (70, 9, 33, 35)])
+def test_same_bits_for_any_number_of_threads(net, isa, dtype, size) -> None:
+    native.select_isa(isa)
+    a = layer(net, *size, dtype)
+    results = []
+    for threads in (1, 2, 3, 4):
+        native.set_num_threads(threads)
+        results.append(run(native, net, a))
+        *inference, saved = forward(native, net, a, keep=False)
+        assert saved is None
+        assert_same_bits(inference, results[-1][: len(inference)])  # keep changes nothing
+    for other in results[1:]:
+        assert_same_bits(other, results[0])
+    assert_close(results[0], run(reference, net, a), TOLERANCE[dtype])
+
+
+@each_net
+def test_reuse(net) -> None:
+    a = layer(net, 5, 7, 9, 21, np.float32)
+    output, *_, saved = forward(native, net, a)
+    first = backward(native, net, a, output, saved, True, False)
+    second = backward(native, net, a, output, saved, True, False)  # False: saved is as it was
+    third = backward(native, net, a, output, saved, True, True)
+    assert_same_bits(second, first)
+    assert_same_bits(third, first)
+
+
+@each_net
+def test_any_layout(net) -> None:
+    a = layer(net, 4, 5, 6, 7, np.float64)
+    strided = {name: np.repeat(x, 2, axis=-1)[..., ::2] for name, x in a.items()}
+    assert not strided["w_hh"].flags.c_contiguous
+    assert_same_bits(run(native, net, strided), run(native, net, a))
+    unaligned = {}
+    for name, x in a.items():
+        memory = np.empty(x.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(x.shape)
+        memory[...] = x
+        unaligned[name] = memory
+    assert_same_bits(run(native, net, unaligned), run(native, net, a))
+
+
+@each_net
+def test_inputs_are_left_alone(net) -> None:
+    a = layer(net, 4, 5, 6, 7, np.float64)
+    before = {name: x.copy() for name, x in a.items()}
+    run(native, net, a)
+    assert_same_bits(list(a.values()), list(before.values()))
+
+
+@each_net
+def test_nan_and_infinity_arrive(net) -> None:
+    a = layer(net, 3, 4, 5, 6, np.float64)
+    a["x"][1, 2, 3] = np.nan
+    output = forward(native, net, a)[0]
+    assert np.isnan(output[1:, 2]).all()
+    assert np.isfinite(output[:, [0, 1, 3]]).all()
+    if net != "rnn_relu":  # infinity - infinity
+        a["x"][1, 2, 3] = np.inf
+        assert_close(forward(native, net, a)[:-1], forward(reference, net, a)[:-1], 1e-12)
+
+
+@each_net
+@pytest.mark.parametrize("dtype", [np.complex128, np.float16, ">f8"])
+def test_other_dtypes_are_the_references(net, dtype) -> None:
+    a = {name: x.astype(dtype) for name, x in layer(net, 2, 3, 4, 5, np.float64).items()}
+    assert_same_bits(forward(native, net, a)[:-1], forward(reference, net, a)[:-1])
+
+
+@each_net
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("x", np.zeros((2, 3)), "2 and 2 axes"),
+        ("h0", np.zeros((4, 5)), r"h0 has shape \(4, 5\), expected \(3, 5\)"),
+        ("w_ih", np.zeros((2, 4)), r"w_ih has shape \(2, 4\), expected \(.*, 4\)"),
+        ("w_hh", np.zeros((5, 9)), r"w_hh has shape \(5, 9\), expected \(.*, 5\)"),
+        ("b_ih", np.zeros((20, 1)), r"b_ih has shape \(20, 1\), expected \(.*,\)"),
+        ("b_hh", np.zeros(20, np.float32), "b_hh is float32, expected float64"),
+        ("w_hh", np.zeros((20, 5), np.int64), "w_hh is int64, expected float64"),
+    ],
+)
+def test_wrong_arguments_are_named(net, name, value, message) -> None:
+    a = layer(net, 2, 3, 4, 5, np.float64) | {name: value}
+    with pytest.raises(ValueError, match=f"{net[:3]}.*_forward: .*{message}"):
+        forward(native, net, a)
+
+
+@each_net
+@pytest.mark.parametrize("name", ["gy", "gh_n", "gc_n", "output", "saved"])
+def test_wrong_gradients_are_named(net, name) -> None:
+    a = layer(net, 2, 3, 4, 5, np.float64)
+    output, *_, saved = forward(native, net, a)
+    if (name == "gc_n" and net != "lstm") or (name == "saved" and net.startswith("rnn")):
+        return
+    if name == "output":
+        output = output[:, :2]
+    elif name == "saved":
+        saved = (saved[0], saved[1][:2]) if net == "lstm" else saved[..., 1:]
+    else:
+        a[name] = a[name][..., :-1]
+    wanted = {"saved": "cells" if net == "lstm" else "gates"}.get(name, name)
+    with pytest.raises(ValueError, match=f"_backward: {wanted} has shape"):
+        backward(native, net, a, output, saved, True, True)
+
+
+def test_lstm_c0_is_checked() -> None:
+    a = layer("lstm", 2, 3, 4, 5, np.float64) | {"c0": np.zeros((3, 4))}
+    with pytest.raises(ValueError, match=r"c0 has shape \(3, 4\), expected \(3, 5\)"):
+        forward(native, "lstm", a)
+
+
+@pytest.mark.parametrize("kernels", [native, reference])
+def test_rnn_nonlinearity_is_checked(kernels) -> None:
+    a = layer("rnn_tanh", 2, 3, 4, 5, np.float64)
+    with pytest.raises(ValueError, match="expected nonlinearity 'tanh' or 'relu', got 'elu'"):
+        forward(kernels, "rnn_elu", a)
+
+
+@each_net
+def test_sizes_that_cannot_be_are_refused(net) -> None:
+    x = np.broadcast_to(np.float32(0), (2**31, 2**20, 1))
+    state = np.broadcast_to(np.float32(0), (2**20, 2**20))
+    a = {"x": x, "h0": state, "c0": state, "w_ih": state, "w_hh": state}
+    with pytest.raises(ValueError, match="too large"):
+        forward(native, net, a)
