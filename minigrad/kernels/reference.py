@@ -183,14 +183,16 @@ def gru_forward(
     unless `keep`): here gates (T, B, 4H), the blocks s r z n.
     """
     T, B, H = *x.shape[:2], w_hh.shape[1]
-    from_x, b_hh = x @ w_ih.T, 0 if b_hh is None else b_hh  # (T, B, 3H), (3H)
+    from_x = x @ w_ih.T  # (T, B, 3H)
     if b_ih is not None:
         from_x += b_ih
     output = np.empty((T, B, H), from_x.dtype)
     gates = np.empty((T, B, 4 * H), from_x.dtype)
     h = h0
     for t in range(T):
-        from_h = h @ w_hh.T + b_hh  # (B, 3H)
+        from_h = h @ w_hh.T  # (B, 3H)
+        if b_hh is not None:
+            from_h += b_hh
         rz = sigmoid(from_x[t, :, : 2 * H] + from_h[:, : 2 * H])
         r, z = np.split(rz, 2, axis=1)
         s = from_h[:, 2 * H :]
