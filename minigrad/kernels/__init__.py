@@ -14,7 +14,7 @@ try:
     from . import native
 
     _reason = None
-except ImportError as error:
+except ModuleNotFoundError as error:  # not built; whatever else stops it is reported
     native = None  # type: ignore[assignment]
     _reason = error
 
