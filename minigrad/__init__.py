@@ -1,6 +1,6 @@
 """minigrad: reverse-mode differentiation to read in an evening, recurrent nets that train fast."""
 
-from . import autograd, derivatives, nn, optim
+from . import autograd, data, derivatives, nn, optim
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -11,6 +11,7 @@ from .autograd import (
 )  # fmt: skip
 from .config import get_num_threads, set_num_threads, show_config
 from .function import Function
+from .serialize import load, save
 from .tensor import (
     Tensor,
     arange,
@@ -50,6 +51,7 @@ __all__ = [
     "arange",
     "autograd",
     "cat",
+    "data",
     "derivatives",
     "enable_grad",
     "eye",
@@ -61,6 +63,7 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "linspace",
+    "load",
     "manual_seed",
     "maximum",
     "minimum",
@@ -73,6 +76,7 @@ __all__ = [
     "rand",
     "randint",
     "randn",
+    "save",
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
