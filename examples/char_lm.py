@@ -26,8 +26,7 @@ from typing import Any
 
 try:
     import numpy as np
-    import safetensors
-    import safetensors.numpy
+    import safetensors  # noqa: F401  # what mg.save needs
     from char_lm_tools import Parser, Row, compressors, curve, fail, number, table, write
     from tqdm import tqdm
 
@@ -111,14 +110,9 @@ def loss_of(logits: Any, targets: np.ndarray) -> Any:
     return nn.functional.cross_entropy(flat, mg.tensor(targets.reshape(-1)))
 
 
-def parts(state: Any) -> tuple[Any, ...]:
-    """The tensors of a state: (h, c) of an LSTM, (h,) of the others, () at the start."""
-    return state if isinstance(state, tuple) else () if state is None else (state,)
-
-
-def whole(parts: list[Any]) -> Any:
-    """The state that has these parts."""
-    return tuple(parts) if len(parts) > 1 else parts[0] if parts else None
+def detached(state: Any) -> Any:
+    """The same state, h or (h, c), without its history."""
+    return tuple(map(detached, state)) if isinstance(state, tuple) else state.detach()
 
 
 def bits_per_character(model: CharLM, ids: np.ndarray) -> float:
@@ -165,7 +159,7 @@ class Run:
     def step(self, inputs: np.ndarray, targets: np.ndarray, lr: float) -> None:
         """One window of truncated backpropagation through time."""
         logits, state = self.model(inputs, self.state)
-        self.state = whole([part.detach() for part in parts(state)])
+        self.state = detached(state)
         loss = loss_of(logits, targets)
         self.optimiser.zero_grad()
         loss.backward()
@@ -174,30 +168,31 @@ class Run:
         self.optimiser.step()
         self.losses.append(loss.item() / math.log(2))
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The run as named arrays."""
-        named: dict[str, Any] = {f"model.{name}": x for name, x in self.model.state_dict().items()}
-        for i, slots in self.optimiser.state_dict()["state"].items():
-            named |= {f"optimiser.{i}.{name}": x for name, x in slots.items()}
-        named |= {f"state.{i}": x for i, x in enumerate(parts(self.state))}
-        named |= {"losses": np.array(self.losses), "validation": np.array(self.validation)}
-        return {name: np.array(x, order="C") for name, x in named.items()}
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, to be saved."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "state": self.state,
+            "losses": np.array(self.losses),
+            "validation": np.array(self.validation),
+        }
 
-    def restore(self, tensors: dict[str, np.ndarray]) -> None:
-        """The inverse of `tensors`."""
-        groups: dict[str, dict[str, Any]] = {"model": {}, "optimiser": {}, "state": {}}
-        for name, x in tensors.items():
-            group, _, rest = name.partition(".")
-            groups.setdefault(group, {})[rest] = x
-        slots: dict[int, dict[str, Any]] = {}
-        for name, x in groups["optimiser"].items():
-            i, slot = name.split(".")
-            slots.setdefault(int(i), {})[slot] = x if x.ndim else x.item()
-        settings = self.optimiser.state_dict()["param_groups"]
-        self.model.load_state_dict(groups["model"])
-        self.optimiser.load_state_dict({"state": slots, "param_groups": settings})
-        self.state = whole([mg.tensor(x) for _, x in sorted(groups["state"].items())])
-        self.losses, self.validation = tensors["losses"].tolist(), tensors["validation"].tolist()
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Goes on from where `state_dict` was taken."""
+        self.model.load_state_dict(saved["model"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.state = saved["state"]
+        self.losses = saved["losses"].numpy().tolist()
+        self.validation = saved["validation"].numpy().tolist()
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """mg.save, which writes all or nothing; a full disk is one line."""
+    try:
+        mg.save(content, path)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")
 
 
 def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) -> bool:
@@ -210,8 +205,7 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
 
     before = signal.signal(signal.SIGINT, stop)
-    about = {name: str(x) for name in OPTIONS if (x := getattr(args, name)) is not None}
-    about["digest"] = corpus.digest
+    about = {name: getattr(args, name) for name in OPTIONS} | {"digest": corpus.digest}
     windows, total = corpus.windows, args.epochs * corpus.windows
     size, began = corpus.inputs.size, time.perf_counter()
     done = len(run.losses) // windows * size + len(run.losses) % windows * T * B
@@ -226,9 +220,9 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
             # A rate that knows nothing of the last epoch: going on for more epochs is no other run.
             lr = args.lr / math.sqrt(1 + len(run.losses) / windows)
             run.step(corpus.inputs[rows], corpus.targets[rows], lr)
-            if not math.isfinite(run.losses[-1]):
+            if not run.losses[-1] < 1000:  # and not NaN: no character is worth a thousand bits
                 bar.close()
-                fail(f"the loss is no longer finite: --lr {args.lr:g} is too much")
+                fail(f"the loss is {run.losses[-1]:g} bits/char: --lr {args.lr:g} is too much")
             recent = sum(run.losses[-50:]) / len(run.losses[-50:])
             bar.set_description_str(f"epoch {epoch + 1}/{args.epochs}", refresh=False)
             bar.set_postfix_str(f"{recent:.2f} bits/char", refresh=False)
@@ -245,7 +239,7 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
                     f"bits/char, {seconds:.1f} s"
                 )
             if stopped or window + 1 == windows:
-                write(checkpoint, safetensors.numpy.save(run.tensors(), metadata=about))
+                save(checkpoint, {"options": about, "run": run.state_dict()})
     signal.signal(signal.SIGINT, before)
     return len(run.losses) == total
 
@@ -259,7 +253,7 @@ def options() -> Parser:
     add = parser.add_argument
     rates = ", ".join(f"{cell} {lr}" for cell, (_, lr) in CELLS.items())
     count, above = number(int, 1), number(float, 0)
-    add("--quick", action="store_const", const="yes", help="a slice of it, in seconds")
+    add("--quick", action="store_true", help="a slice of it, in seconds")
     add("--text", metavar="FILE", help="default: the Python language reference")
     add("--cell", choices=CELLS, default="lstm", help="default: lstm")
     add("--hidden", metavar="N", type=count, help="units; default: 256, 64 with --quick")
@@ -278,48 +272,44 @@ def options() -> Parser:
     return parser
 
 
-def read_checkpoint(path: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """What was written with a checkpoint, as text and as arrays."""
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
-        fail(f"cannot read the checkpoint {path}: {error}")
-    lacking = {*OPTIONS, "digest"} - set(about) - {"text", "quick"}
-    if lacking or about["cell"] not in CELLS:
-        fail(f"{path} is no checkpoint of this program")
-    return about, tensors
-
-
-def parse() -> tuple[argparse.Namespace, dict[str, str], dict[str, np.ndarray]]:
+def parse() -> tuple[argparse.Namespace, dict[str, Any]]:
     """The options, and the checkpoint to go on from, whose options are their defaults."""
     parser = options()
     args = parser.parse_args()
-    about, tensors = read_checkpoint(args.resume) if args.resume is not None else ({}, {})
-    if about:
-        kept = {name: about[name] for name in OPTIONS if name in about}
+    saved: dict[str, Any] = {}
+    if args.resume is not None:
+        try:
+            saved = mg.load(args.resume)
+        except (OSError, ValueError) as error:
+            fail(f"cannot read the checkpoint {args.resume}: {error}")
+        if (
+            not isinstance(saved, dict)
+            or saved.keys() != {"options", "run"}
+            or saved["options"].keys() != {*OPTIONS, "digest"}
+        ):
+            fail(f"{args.resume} is no checkpoint of this program")
+        kept = {name: saved["options"][name] for name in OPTIONS}
         parser.set_defaults(**kept, out=str(Path(args.resume).parent))
         args = parser.parse_args()
         for name in ("cell", "hidden", "layers"):
-            if str(getattr(args, name)) != about[name]:
-                fail(f"{args.resume} has --{name} {about[name]}, not {getattr(args, name)}")
+            if getattr(args, name) != kept[name]:
+                fail(f"{args.resume} has --{name} {kept[name]}, not {getattr(args, name)}")
     args.hidden = args.hidden or (64 if args.quick else 256)
     args.epochs = args.epochs or (2 if args.quick else 5)
     args.lr = args.lr or CELLS[args.cell][1]
-    return args, about, tensors
+    return args, saved
 
 
 def main() -> None:
-    args, about, tensors = parse()
+    args, saved = parse()
     text = read_text(args.text)[: QUICK_CHARACTERS if args.quick else None]
     corpus = Corpus(text)
     run = Run(args, corpus)
-    if about:
-        if about["digest"] != corpus.digest:
+    if saved:
+        if saved["options"]["digest"] != corpus.digest:
             fail(f"{args.resume} was made with another text")
         try:
-            run.restore(tensors)
+            run.load_state_dict(saved["run"])
         except (LookupError, ValueError, TypeError, RuntimeError) as error:
             fail(f"{args.resume} does not fit: {error}")
 
