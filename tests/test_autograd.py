@@ -13,7 +13,6 @@ import pytest
 import minigrad as mg
 from minigrad import autograd, primitive
 from minigrad.autograd import grad
-from minigrad.ops import recurrent
 
 
 def leaf(*values, dtype=np.float64):
@@ -193,34 +192,6 @@ def test_second_derivative_through_backward():
     first.backward()
     t = np.tanh(0.5)
     assert x.grad.item() == pytest.approx(-2 * t * (1 - t * t), abs=1e-15)
-
-
-def test_second_order_of_the_fused_lstm_is_that_of_the_composition():
-    rng = np.random.default_rng(0)
-    T, B, I, H = 3, 2, 4, 5
-    shapes = [(T, B, I), (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,), (4 * H,)]
-    args = [leaf(rng.standard_normal(s)) for s in shapes]
-    second = []
-    for layer in (recurrent.lstm, recurrent.lstm_composed):
-        output, h_n, c_n = layer(*args)
-        first = grad((output * output).sum() + (h_n * c_n).sum(), args, create_graph=True)
-        second.append(grad(sum((g * g).sum() for g in first), args))
-    for fused, composed in zip(*second, strict=True):
-        np.testing.assert_allclose(fused.data, composed.data, rtol=0, atol=1e-12)
-
-
-def test_second_order_with_inputs_that_depend_on_one_another():
-    """x feeds h0: the fused rule must not count the way through h0 as part of x's own."""
-    rng = np.random.default_rng(1)
-    x = leaf(rng.standard_normal((2, 3, 3)))
-    weights = [leaf(rng.standard_normal(s)) for s in [(12, 3), (12, 3), (12,), (12,)]]
-    second = []
-    for layer in (recurrent.lstm, recurrent.lstm_composed):
-        h0 = x[0] * 0.5
-        output, _, _ = layer(x, h0, h0 * h0, *weights)
-        [g] = grad((output**2).sum(), x, create_graph=True)
-        second.append(grad((g * g).sum(), x)[0].data)
-    np.testing.assert_allclose(second[0], second[1], rtol=0, atol=1e-12)
 
 
 # ------------------------------------------------------------------------- derivatives of functions

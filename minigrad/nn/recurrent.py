@@ -1,166 +1,153 @@
-"""RNN, LSTM and GRU layers: parameters, shapes and states around the sequences of ops.recurrent.
+"""RNN, LSTM, GRU, and a layer of any cell of your own.
 
-Letters: T steps, B batch, I inputs, H hidden units, D directions (1 or 2), g gates (1, 4 or 3).
+Their equations are those of `nn.cells`, their shapes those of `nn.unroll.Layered`. A plain
+configuration runs in one kernel per layer and direction, every other one step by step out of the
+cell's equations; `explain()` says which. docs/recurrent.md lists the options.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from minigrad import kernels
 from minigrad.ops import recurrent
-from minigrad.tensor import Tensor, cat, stack, zeros
+from minigrad.tensor import Tensor, generator, get_default_dtype
 
 from . import functional as F
 from . import init
-from .layers import parameter, positive
+from .cells import Cell, GRUCell, LSTMCell, RNNCell, State
+from .container import ModuleList
+from .layers import positive
 from .module import Module
+from .unroll import Layered, unroll
+
+DEFAULTS = {  # what `repr` leaves out
+    "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
+    "bidirectional": False, "proj_size": 0, "peephole": False, "coupled": False,
+    "reset_after": True, "layer_norm": False, "zoneout": 0.0, "clip": None, "activations": None,
+    "recurrent_dropout": 0.0, "learn_h0": False, "checkpoint": None,
+}  # fmt: skip
 
 
-class Recurrent(Module):
-    """What RNN, LSTM and GRU share.
+class RNNBase(Layered):
+    """What RNN, LSTM and GRU share; shapes, hx and mask are those of `Layered`.
 
-    input (T, B, I), or (B, T, I) with batch_first, or (T, I) without a batch. Returns the output
-    (T, B, D*H), forward half first, in the input's order of axes, and the last state (or states):
-    (D*num_layers, B, H), never batch-first, row layer*D + direction.
     Parameters of layer k: weight_ih_lk (gH, I or D*H), weight_hh_lk (gH, H), bias_ih_lk and
-    bias_hh_lk (gH), with the suffix _reverse for the second direction; all U(-s, s), s = 1/sqrt(H).
+    bias_hh_lk (gH), then those of the cell's options, with the suffix _reverse for the second
+    direction; all U(-s, s), s = 1/sqrt(H).
+    Keyword-only, besides the cell's options:
+    recurrent_dropout  h is multiplied by the same mask at every step, where it enters U h; the
+                       state itself is not (Gal and Ghahramani, A theoretically grounded
+                       application of dropout, 2016)
+    learn_h0           the first states are parameters h_0 (and c_0), (D*L, 1, H), at first 0
+    checkpoint         k or "sqrt": backward recomputes pieces of k, or sqrt(T), steps and keeps
+                       only what enters them (`nn.bptt.checkpoint`)
     """
 
-    gates = 1
-    states = 1  # how many the cell carries: h, or h and c
+    fused: Callable | None = None  # (x, states, weights, composed) -> output and states, one kernel
 
     def __init__(
         self,
+        cell: type[Cell],
         input_size: int,
         hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        *,
+        recurrent_dropout: float = 0.0,
+        learn_h0: bool = False,
+        checkpoint: Any = None,
         dtype: Any = None,
+        **options: Any,
     ) -> None:
-        super().__init__()
         name = type(self).__name__
         positive(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if F.probability(f"{name}: dropout", dropout) and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout={dropout} acts between layers, and num_layers is 1", stacklevel=3
-            )
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
-        self.bidirectional = bidirectional
-        self.directions = ("", "_reverse") if bidirectional else ("",)
-        rows = self.gates * hidden_size
+        first = cell(input_size, hidden_size, bias, dtype=dtype, **options)
+        super().__init__(input_size, first.state_size, num_layers, bidirectional, batch_first,
+                         dropout, learn_h0, checkpoint, dtype)  # fmt: skip
+        self.hidden_size, self.bias, self.options = hidden_size, bias, options
+        self.recurrent_dropout = F.probability(f"{name}: recurrent_dropout", recurrent_dropout)
+        self.beyond = first.beyond  # options that no kernel covers
+        self._template = (first,)  # in a tuple, so that its parameters are not taken for ours
+        self._names = [n for n, _ in first.named_parameters()]
+        self._weights: list[list[str]] = []  # of each row, as we call them
+        above = self.state_sizes[0] * len(self.directions)
         for layer in range(num_layers):
-            inputs = hidden_size * len(self.directions) if layer else input_size
             for suffix in self.directions:
-                self._set("weight_ih", layer, suffix, rows, inputs, dtype=dtype)
-                self._set("weight_hh", layer, suffix, rows, hidden_size, dtype=dtype)
-                if bias:
-                    self._set("bias_ih", layer, suffix, rows, dtype=dtype)
-                    self._set("bias_hh", layer, suffix, rows, dtype=dtype)
-        self.reset_parameters()
-
-    def _set(self, name: str, layer: int, suffix: str, *shape: int, dtype: Any) -> None:
-        setattr(self, f"{name}_l{layer}{suffix}", parameter(*shape, dtype=dtype))
+                inputs = above if layer else input_size
+                made = cell(inputs, hidden_size, bias, dtype=dtype, **options)
+                self._weights.append([f"{n}_l{layer}{suffix}" for n in self._names])
+                for n, ours in zip(self._names, self._weights[-1], strict=True):
+                    setattr(self, ours, getattr(made, n))
 
     def reset_parameters(self) -> None:
-        """Draws all parameters anew."""
-        s = 1 / math.sqrt(self.hidden_size)
-        for p in self.parameters():
-            init.uniform_(p, -s, s)
+        """Draws all parameters anew; the first states are 0."""
+        for row in range(self.rows):
+            self._cell(self.trained(row)).reset_parameters()
+        if self.learn_h0:
+            for letter in self.letters[: len(self.state_sizes)]:
+                init.zeros_(getattr(self, f"{letter}_0"))
 
-    def sequence(self, x: Tensor, states: tuple, weights: tuple) -> tuple:
-        """One layer in one direction: (output, last state, ...)."""
-        raise TypeError(f"{type(self).__name__} defines no sequence")
+    @property
+    def dtype(self) -> np.dtype:
+        return self.weight_ih_l0.dtype
 
-    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
-        x, batched = self._checked(input)  # (T, B, I)
-        states = self._states(hx, x, batched)  # each (D*L, B, H)
-        last: list[list[Tensor]] = [[] for _ in states]
-        for layer in range(self.num_layers):
-            outputs = []
-            for d, suffix in enumerate(self.directions):
-                row = layer * len(self.directions) + d
-                names = ("weight_ih", "weight_hh") + ("bias_ih", "bias_hh") * self.bias
-                weights = tuple(getattr(self, f"{n}_l{layer}{suffix}") for n in names)
-                weights += (None,) * (4 - len(weights))
-                output, *ends = self.sequence(
-                    x.flip(0) if suffix else x, tuple(s[row] for s in states), weights
-                )
-                outputs.append(output.flip(0) if suffix else output)
-                for collected, end in zip(last, ends, strict=True):
-                    collected.append(end)
-            x = outputs[0] if len(outputs) == 1 else cat(outputs, dim=2)
-            if self.dropout and layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
-        finals = tuple(stack(ends) for ends in last)
-        if not batched:
-            x, finals = x.squeeze(1), tuple(s.squeeze(1) for s in finals)
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        return x, finals[0] if self.states == 1 else finals
+    def trained(self, row: int) -> list[Tensor]:
+        return [getattr(self, name) for name in self._weights[row]]
 
-    def _checked(self, input: Tensor) -> tuple[Tensor, bool]:
-        """The input as (T, B, I), and whether it came with a batch."""
-        name = type(self).__name__
-        if input.ndim not in (2, 3):
-            raise ValueError(f"{name}: expected input of 2 or 3 axes, got shape {input.shape}")
-        if input.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: input has {input.shape[-1]} features on its last axis, this layer was "
-                f"made for input_size={self.input_size}"
-            )
-        if input.dtype != self.weight_ih_l0.dtype:
-            raise TypeError(
-                f"{name}: input is {input.dtype}, the parameters are {self.weight_ih_l0.dtype}"
-            )
-        batched = input.ndim == 3
-        if not batched:
-            input = input.unsqueeze(1)
-        elif self.batch_first:
-            input = input.transpose(0, 1)
-        if input.shape[0] == 0:
-            raise ValueError(f"{name}: expected at least one step, got a sequence of length 0")
-        return input, batched
+    def _cell(self, weights: Sequence[Any]) -> Cell:
+        """A cell with our options and these weights."""
+        cell = copy.copy(self._template[0])
+        cell.__dict__.update(zip(self._names, weights, strict=False), training=self.training)
+        return cell
 
-    def _states(self, hx: Any, x: Tensor, batched: bool) -> tuple:
-        """The initial states, each (D*num_layers, B, H)."""
-        name = type(self).__name__
-        shape = (len(self.directions) * self.num_layers, x.shape[1], self.hidden_size)
-        if hx is None:
-            return (zeros(shape, dtype=x.dtype),) * self.states
-        states = (hx,) if self.states == 1 else tuple(hx)
-        if len(states) != self.states or not all(isinstance(s, Tensor) for s in states):
-            raise TypeError(
-                f"{name}: expected hx to be {('a tensor', '(h_0, c_0)')[self.states - 1]}"
-            )
-        expected = shape if batched else (shape[0], shape[2])
-        for letter, s in zip("hc", states, strict=False):
-            if s.shape != expected:
-                raise ValueError(
-                    f"{name}: expected {letter}_0 of shape {expected}, (D*num_layers, N, H) "
-                    f"without N if unbatched, got {s.shape}"
-                )
-            if s.dtype != x.dtype:
-                raise TypeError(f"{name}: {letter}_0 is {s.dtype}, the input is {x.dtype}")
-        return states if batched else tuple(s.unsqueeze(1) for s in states)
+    def _composed(self, x: Any, *tensors: Any) -> tuple:
+        """What the kernel computes, step by step: (x, states, weights) -> output and states"""
+        count = len(self.state_sizes)
+        output, last = unroll(self._cell(tensors[count:]), x, tensors[:count])
+        return output, *last
+
+    def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
+        weights = self.trained(row)
+        if self.fused is None or self.beyond or drop is not None:
+            return unroll(self._cell(weights), x, state, drop)
+        biases = () if self.bias else (None, None)
+        output, *last = self.fused(x, state, (*weights, *biases), self._composed)
+        return output, tuple(last)
+
+    def drop_mask(self, row: int, batch: int) -> Any:
+        p = self.recurrent_dropout
+        if not p or not self.training:
+            return None
+        keep = generator().random((batch, self.state_sizes[0])) >= p
+        return (keep / max(1 - p, np.finfo(float).tiny)).astype(self.dtype)
+
+    def explain(self) -> str:
+        """Which path a call takes, as things stand, and why."""
+        reasons = [] if self.fused else [f"{type(self).__name__} (there is none yet)"]
+        reasons += self.beyond
+        if self.recurrent_dropout and self.training:
+            reasons.append("recurrent_dropout (while training)")
+        name, backend = type(self).__name__, kernels.config()["backend"]
+        if not reasons:
+            return f"{name}: fused, one kernel per layer and direction (backend {backend})"
+        return f"{name}: composed step by step, as no kernel covers {', '.join(reasons)}"
 
     def extra_repr(self) -> str:
-        shown = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {
-            "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
-            "bidirectional": False,
-        }  # fmt: skip
-        shown += [f"{n}={getattr(self, n)}" for n, v in defaults.items() if getattr(self, n) != v]
-        return ", ".join(shown)
+        values = {**vars(self), **self.options}
+        given = [f"{n}={values[n]}" for n, v in DEFAULTS.items() if values.get(n, v) != v]
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *given])
 
 
-class RNN(Recurrent):
-    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or relu; see Recurrent for the shapes
+class RNN(RNNBase):
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or relu: see RNNCell and RNNBase
 
     Source: Elman, Finding structure in time, 1990.
     """
@@ -175,42 +162,119 @@ class RNN(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        dtype: Any = None,
+        **options: Any,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"RNN: expected nonlinearity tanh or relu, got {nonlinearity!r}")
-        super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype
-        )
+        super().__init__(RNNCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, nonlinearity=nonlinearity, **options)  # fmt: skip
         self.nonlinearity = nonlinearity
 
-    def sequence(self, x: Tensor, states: tuple, weights: tuple) -> tuple:
-        [h0], (w_ih, w_hh, b_ih, b_hh) = states, weights
-        return recurrent.rnn_composed(x, h0, w_ih, w_hh, b_ih, b_hh, self.nonlinearity)
 
+class LSTM(RNNBase):
+    """i, f, o = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), g = tanh(same); rows: i f g o
+    c_t = f c_{t-1} + i g,  h_t = o tanh(c_t);  hx = (h_0, c_0): see LSTMCell and RNNBase
 
-class LSTM(Recurrent):
-    """i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), g = tanh(same); rows: i f g o
-    c_t = f c_{t-1} + i g,  h_t = o tanh(c_t); see Recurrent for the shapes, hx = (h_0, c_0)
-
-    Source: Hochreiter and Schmidhuber 1997; the forget gate: Gers, Schmidhuber and Cummins 2000.
+    proj_size=P: h_t = W_hr (o tanh(c_t)), weight_hr_lk (P, H); output and h_n have P, c_n has H.
+    Keyword-only: peephole, coupled. Sources: see LSTMCell.
     """
 
-    gates, states = 4, 2
+    fused = staticmethod(recurrent.lstm)
 
-    def sequence(self, x: Tensor, states: tuple, weights: tuple) -> tuple:
-        return recurrent.lstm(x, *states, *weights)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(LSTMCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, proj_size=proj_size, **options)  # fmt: skip
+        self.proj_size = proj_size
 
 
-class GRU(Recurrent):
-    """r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), rows in order r z n
+class GRU(RNNBase):
+    """r, z = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), rows in order r z n
     n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)),  h_t = (1 - z) n + z h_{t-1}
 
-    See Recurrent for the shapes. Source: Cho et al. 2014, with the reset gate after the product,
-    as in cuDNN and PyTorch.
+    See GRUCell and RNNBase. Keyword-only: reset_after. Source: Cho et al. 2014.
     """
 
-    gates = 3
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(GRUCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, **options)  # fmt: skip
 
-    def sequence(self, x: Tensor, states: tuple, weights: tuple) -> tuple:
-        return recurrent.gru_composed(x, *states, *weights)
+
+class Recurrent(Layered):
+    """state_t = cell(x_t, state_{t-1}): a layer of any cell, shapes and options as in `Layered`
+
+    cell: a module that takes (x (B, I), state) to the next state, a tensor (B, S) or a tuple of
+    them, whose first is the output. It says its `input_size`, and its `state_size`: S or a tuple
+    (its `hidden_size` will do). For several layers or directions, a function that makes a cell from
+    its number of inputs, called once for each: `lambda n: MyCell(n, 64)`, with `input_size`.
+    """
+
+    def __init__(
+        self,
+        cell: Module | Callable[[int], Module],
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        *,
+        input_size: int | None = None,
+        learn_h0: bool = False,
+        checkpoint: Any = None,
+    ) -> None:
+        rows = num_layers * (1 + bidirectional)
+        if isinstance(cell, Module):
+            if rows > 1:
+                raise ValueError(
+                    f"Recurrent: {num_layers} layers, bidirectional={bidirectional}, need {rows} "
+                    "cells: give a function that makes one from its number of inputs"
+                )
+            input_size = getattr(cell, "input_size", input_size)
+        if input_size is None:
+            raise ValueError("Recurrent: say input_size, the number of features")
+        positive("Recurrent", input_size=input_size, num_layers=num_layers)
+        first = cell if isinstance(cell, Module) else cell(input_size)
+        state_size = getattr(first, "state_size", getattr(first, "hidden_size", None))
+        if state_size is None:
+            raise TypeError(f"Recurrent: {type(first).__name__} has no attribute state_size")
+        if not isinstance(state_size, int) and len(state_size) > 2:
+            self.letters = [f"state{i}" for i in range(len(state_size))]
+        dtype = next((p.dtype for p in first.parameters()), None)
+        super().__init__(input_size, state_size, num_layers, bidirectional, batch_first, dropout,
+                         learn_h0, checkpoint, dtype)  # fmt: skip
+        above = self.state_sizes[0] * len(self.directions)
+        sizes = [input_size] * len(self.directions) + [above] * rows
+        more = [cell(n) for n in sizes[1:rows]] if not isinstance(cell, Module) else []
+        self.cells = ModuleList([first, *more])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return next((p.dtype for p in self.parameters()), get_default_dtype())
+
+    def trained(self, row: int) -> list[Tensor]:
+        return list(self.cells[row].parameters())
+
+    def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
+        return unroll(self.cells[row], x, state)
+
+    def explain(self) -> str:
+        """Which path a call takes, and why."""
+        kind = type(self.cells[0]).__name__
+        return f"Recurrent: composed step by step, as {kind} is a cell without a kernel"

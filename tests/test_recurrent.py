@@ -1,0 +1,460 @@
+"""Recurrent layers and cells: every option against equations of its own, fused against composed."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recurrent_equations import complex_step, sequence
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.autograd import grad
+from minigrad.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
+
+F64 = np.float64
+CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
+
+
+def random(rng: np.random.Generator, *shape: int) -> mg.Tensor:
+    return mg.tensor(rng.standard_normal(shape), requires_grad=True)
+
+
+def randomized(module: nn.Module, seed: int = 0) -> nn.Module:
+    """All parameters drawn anew, gains and first states too."""
+    rng = np.random.default_rng(seed)
+    for p in module.parameters():
+        with mg.no_grad():
+            p.copy_(rng.standard_normal(p.shape) * 0.7)
+    return module
+
+
+def as_tuple(x) -> tuple:
+    return x if isinstance(x, tuple) else (x,)
+
+
+# ---------------------------------------------------------------- options, by the complex step
+
+VARIANTS = [
+    ("RNN", {}),
+    ("RNN", {"layer_norm": True, "clip": 0.7}),
+    *[("RNN", {"activations": [a]}) for a in [
+        "Relu", ("Affine", 0.4, 0.1), "LeakyRelu", ("LeakyRelu", 0.3), ("ThresholdedRelu", 0.2),
+        ("ScaledTanh", 0.9, 0.6), "HardSigmoid", ("HardSigmoid", 0.4, 0.3), "Elu", ("Elu", 0.5),
+        "Softsign", "Softplus", "Sigmoid", "Tanh",
+    ]],
+    ("LSTM", {}),
+    ("LSTM", {"peephole": True}),
+    ("LSTM", {"coupled": True}),
+    ("LSTM", {"coupled": True, "peephole": True, "clip": 0.4, "proj_size": 2}),
+    ("LSTM", {"proj_size": 1, "layer_norm": True}),
+    ("LSTM", {"clip": 0.3}),
+    ("LSTM", {"layer_norm": True, "peephole": True, "bias": False}),
+    ("LSTM", {"activations": ["HardSigmoid", "Softsign", ("Elu", 0.7)], "peephole": True}),
+    ("GRU", {}),
+    ("GRU", {"reset_after": False}),
+    ("GRU", {"reset_after": False, "bias": False, "clip": 0.5}),
+    ("GRU", {"reset_after": False, "layer_norm": True}),
+    ("GRU", {"layer_norm": True, "activations": ["HardSigmoid", "LeakyRelu"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=str)
+def test_options_against_the_complex_step(kind, options):
+    check_against_equations(kind, options, {}, train=True)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("train", [True, False])
+def test_zoneout_and_recurrent_dropout_against_the_complex_step(kind, train):
+    check_against_equations(kind, {"zoneout": 0.3}, {"recurrent_dropout": 0.4}, train)
+
+
+def check_against_equations(kind: str, options: dict, more: dict, train: bool) -> None:
+    T, B, I, H = 3, 2, 2, 3
+    rng = np.random.default_rng(3)
+    layer = randomized(getattr(nn, kind)(I, H, dtype=F64, **options, **more)).train(train)
+    names = {n: n.replace("_l0", "") for n, _ in layer.named_parameters()}
+    x, state = random(rng, T, B, I), [random(rng, 1, B, s) for s in layer.state_sizes]
+    mg.manual_seed(5)
+    output, last = layer(x, tuple(state) if len(state) > 1 else state[0])
+    made = [output, *as_tuple(last)]
+    weights = [rng.standard_normal(y.shape) for y in made]
+    loss = sum((y * w).sum() for y, w in zip(made, weights, strict=True))
+    loss.backward()
+
+    mg.manual_seed(5)
+    drop, zone, p = 1.0, None, options.get("zoneout", 0.0)
+    if more and train:
+        drop = layer.drop_mask(0, B)
+    if p:
+        shapes = [(B, s) for s in layer.state_sizes]
+        zone = [[mg.generator().random(s) < p if train else p for s in shapes] for _ in range(T)]
+    arrays = {names[n]: w.data for n, w in layer.named_parameters()}
+    arrays |= {"x": x.data, **{f"state{i}": s.data[0] for i, s in enumerate(state)}}
+
+    def equations(a: dict) -> list:
+        first = tuple(a[f"state{i}"] for i in range(len(state)))
+        found = sequence(kind, a, a["x"], first, {**options, "H": H}, drop, zone)
+        return [found[0], *[s[None] for s in found[1:]]]
+
+    def total(a: dict):
+        return sum((y * w).sum() for y, w in zip(equations(a), weights, strict=True))
+
+    for y, wanted in zip(made, equations(arrays), strict=True):
+        np.testing.assert_allclose(y.data, wanted, rtol=0, atol=1e-13)
+    found = {names[n]: w.grad.data for n, w in layer.named_parameters()}
+    found |= {"x": x.grad.data, **{f"state{i}": s.grad.data[0] for i, s in enumerate(state)}}
+    for n, wanted in complex_step(total, arrays).items():
+        np.testing.assert_allclose(found[n], wanted, rtol=0, atol=1e-11, err_msg=n)
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=str)
+def test_a_cell_step_by_step_is_its_layer(kind, options):
+    rng = np.random.default_rng(0)
+    layer = randomized(getattr(nn, kind)(2, 3, dtype=F64, **options))
+    cell = CELLS[kind](2, 3, dtype=F64, **options)
+    cell.load_state_dict({n.replace("_l0", ""): p for n, p in layer.named_parameters()})
+    x, state = random(rng, 4, 2, 2), None
+    output, last = layer(x)
+    for t in range(4):
+        state = cell(x[t], state)
+        np.testing.assert_allclose(as_tuple(state)[0].data, output.data[t], atol=1e-14)
+    for s, wanted in zip(as_tuple(state), as_tuple(last), strict=True):
+        np.testing.assert_allclose(s.data, wanted.data[0], atol=1e-14)
+    single = cell(x[0, 0], None)
+    assert as_tuple(single)[0].shape == output.shape[2:]
+
+
+# ------------------------------------------------------------------------- fused and composed
+
+
+@st.composite
+def configurations(draw):
+    sizes = {n: draw(st.integers(1, most)) for n, most in zip("TBIH", (6, 4, 5, 9), strict=True)}
+    options = {
+        "num_layers": draw(st.integers(1, 2)),
+        "bidirectional": draw(st.booleans()),
+        "bias": draw(st.booleans()),
+        "batch_first": draw(st.booleans()),
+    }
+    form = draw(st.sampled_from(["padded", "packed", "mask"]))
+    lengths = [draw(st.integers(1, sizes["T"])) for _ in range(sizes["B"])]
+    return sizes, options, form, lengths, draw(st.booleans()), draw(st.integers(0, 2**31))
+
+
+def results(layer, x, hx, form, lengths, valid, needs_x) -> list:
+    leaf = mg.tensor(x, requires_grad=needs_x)
+    states = [mg.tensor(h, requires_grad=True) for h in hx]
+    mask, input = None, leaf
+    if form == "packed":
+        input = pack_padded_sequence(leaf, lengths, layer.batch_first, enforce_sorted=False)
+    elif form == "mask":
+        mask = valid
+    given = None if not states else states[0] if len(states) == 1 else tuple(states)
+    output, last = layer(input, given, mask=mask)
+    output = output.data if form == "packed" else output
+    made = [output, *as_tuple(last)]
+    rng = np.random.default_rng(0)
+    layer.zero_grad()
+    sum((y * rng.standard_normal(y.shape)).sum() for y in made).backward()
+    leaves = [*([leaf] if needs_x else []), *states, *layer.parameters()]
+    return [*(y.data for y in made), *(t.grad.data for t in leaves)]
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@given(configurations())
+@settings(max_examples=25)
+def test_fused_is_composed(kind, configuration):
+    sizes, options, form, lengths, given_states, seed = configuration
+    T, B, I, H = sizes.values()
+    rng = np.random.default_rng(seed)
+    layer = randomized(getattr(nn, kind)(I, H, dtype=F64, **options), seed)
+    composed = copy.deepcopy(layer)
+    composed.fused = None
+    first = (B, T) if options["batch_first"] else (T, B)
+    x, valid = rng.standard_normal((*first, I)), rng.random(first) < 0.7
+    valid.flat[0] = True
+    hx = [rng.standard_normal((layer.rows, B, H)) for _ in layer.state_sizes]
+    arguments = (x, hx if given_states else [], form, lengths, valid, bool(seed % 2))
+    for a, b in zip(results(layer, *arguments), results(composed, *arguments), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
+
+
+def test_second_order_of_the_fused_lstm_is_that_of_the_composition():
+    rng = np.random.default_rng(0)
+    layer = randomized(nn.LSTM(4, 5, dtype=F64))
+    x, h0, c0 = random(rng, 3, 2, 4), random(rng, 1, 2, 5), random(rng, 1, 2, 5)
+    inputs, second = [x, h0, c0, *layer.parameters()], []
+    for fused in (nn.LSTM.fused, None):
+        layer.fused = fused
+        output, (h_n, c_n) = layer(x, (h0, c0))
+        first = grad((output * output).sum() + (h_n * c_n).sum(), inputs, create_graph=True)
+        second.append(grad(sum((g * g).sum() for g in first), inputs))
+    for fused, composed in zip(*second, strict=True):
+        np.testing.assert_allclose(fused.data, composed.data, rtol=0, atol=1e-12)
+
+
+def test_second_order_with_inputs_that_depend_on_one_another():
+    """x feeds h0: the fused rule must not count the way through h0 as part of x's own."""
+    rng = np.random.default_rng(1)
+    layer, x, second = randomized(nn.LSTM(3, 3, dtype=F64)), random(rng, 2, 3, 3), []
+    for fused in (nn.LSTM.fused, None):
+        layer.fused = fused
+        h0 = x[:1] * 0.5
+        output, _ = layer(x, (h0, h0 * h0))
+        [g] = grad((output**2).sum(), x, create_graph=True)
+        second.append(grad((g * g).sum(), x)[0].data)
+    np.testing.assert_allclose(second[0], second[1], rtol=0, atol=1e-12)
+
+
+def test_explain_says_which_path():
+    assert "fused" in nn.LSTM(2, 3).explain()
+    layer = nn.LSTM(2, 3, recurrent_dropout=0.5)
+    assert "recurrent_dropout" in layer.explain()
+    assert "fused" in layer.eval().explain()
+    for option in ({"peephole": True}, {"coupled": True}, {"zoneout": 0.1}, {"clip": 1.0},
+                   {"layer_norm": True}, {"proj_size": 2}):  # fmt: skip
+        said = nn.LSTM(2, 3, **option).explain()
+        assert "composed" in said
+        assert next(iter(option)) in said
+    assert "reset_after=False" in nn.GRU(2, 3, reset_after=False).explain()
+    assert "Mine" in nn.Recurrent(Mine(2, 3)).explain()
+
+
+# ------------------------------------------------------------------------ masks, packed, hx
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_may_hold_nan(kind, bidirectional):
+    rng = np.random.default_rng(0)
+    layer = randomized(getattr(nn, kind)(2, 3, 2, dtype=F64, bidirectional=bidirectional))
+    x = rng.standard_normal((5, 3, 2))
+    lengths = [3, 5, 1]
+    valid = np.arange(5)[:, None] < lengths
+    found = []
+    for filler in (0.0, np.nan):
+        leaf = mg.tensor(np.where(valid[..., None], x, filler), requires_grad=True)
+        for packed in (True, False):
+            input = pack_padded_sequence(leaf, lengths, enforce_sorted=False) if packed else leaf
+            y, last = layer(input, mask=None if packed else valid)
+            y = pad_packed_sequence(y)[0] if packed else y
+            leaf.grad = None
+            layer.zero_grad()
+            (y**2).sum().backward()
+            grads = [p.grad.data for p in layer.parameters()]
+            found.append([y.data, *(s.data for s in as_tuple(last)), leaf.grad.data, *grads])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)
+    for b, n in enumerate(lengths):
+        alone, _ = layer(mg.tensor(x[:n, b]))
+        np.testing.assert_allclose(found[0][0][:n, b], alone.data, atol=1e-14)
+
+
+def test_mask_with_holes_skips_steps():
+    rng = np.random.default_rng(0)
+    layer = randomized(nn.GRU(2, 3, dtype=F64, bidirectional=True))
+    x, valid = rng.standard_normal((6, 2, 2)), np.ones((6, 2), bool)
+    valid[[1, 4], 0] = False
+    valid[:, 1] = False
+    h0 = rng.standard_normal((2, 2, 3))
+    y, h_n = layer(mg.tensor(x), mg.tensor(h0), mask=valid)
+    short, h_short = layer(mg.tensor(x[valid[:, 0], 0]), mg.tensor(h0[:, 0]))
+    np.testing.assert_allclose(y.data[valid[:, 0], 0], short.data, atol=1e-15)
+    assert not y.data[[1, 4], 0].any()
+    np.testing.assert_allclose(h_n.data[:, 0], h_short.data, atol=1e-15)
+    assert not y.data[:, 1].any()  # a sequence without a step keeps its first state
+    np.testing.assert_array_equal(h_n.data[:, 1], h0[:, 1])
+
+
+def test_packed_of_a_different_order_returns_states_in_the_callers():
+    rng = np.random.default_rng(0)
+    layer = nn.LSTM(2, 3, dtype=F64)
+    sequences = [mg.tensor(rng.standard_normal((n, 2))) for n in (2, 4, 3)]
+    h0, c0 = (mg.tensor(rng.standard_normal((1, 3, 3))) for _ in range(2))
+    _, (h_n, c_n) = layer(pack_sequence(sequences, enforce_sorted=False), (h0, c0))
+    for b, s in enumerate(sequences):
+        _, (h, c) = layer(s, (h0[:, b], c0[:, b]))
+        np.testing.assert_allclose(h_n.data[:, b], h.data, atol=1e-15)
+        np.testing.assert_allclose(c_n.data[:, b], c.data, atol=1e-15)
+
+
+def test_learned_first_states():
+    layer = nn.LSTM(2, 3, 2, learn_h0=True, dtype=F64)
+    assert not layer.h_0.data.any()
+    randomized(layer)
+    x = mg.tensor(np.ones((4, 5, 2)))
+    y, _ = layer(x)
+    states = tuple(s.broadcast_to(2, 5, 3) for s in (layer.h_0, layer.c_0))
+    given, _ = layer(x, states)
+    np.testing.assert_array_equal(y.data, given.data)
+    y.sum().backward()
+    assert layer.h_0.grad.shape == (2, 1, 3)
+    assert layer.c_0.grad.data.any()
+
+
+def test_dropout_between_layers():
+    layer, x = nn.GRU(3, 8, 2, dropout=0.5, dtype=F64), mg.ones(4, 2, 3, dtype=F64)
+    seen = []
+    for _ in range(2):
+        mg.manual_seed(1)
+        seen.append(layer(x)[0].data)
+    np.testing.assert_array_equal(*seen)
+    assert np.abs(layer(x)[0].data - seen[0]).max() > 1e-3
+    layer.eval()
+    np.testing.assert_array_equal(layer(x)[0].data, layer(x)[0].data)
+    with pytest.warns(UserWarning, match="num_layers is 1"):
+        nn.GRU(3, 8, dropout=0.5)
+
+
+def test_copies_stores_and_replaced_weights_are_followed():
+    rng = np.random.default_rng(0)
+    layer = nn.LSTM(2, 3, peephole=True, dtype=F64)
+    x = random(rng, 3, 2, 2)
+    wanted = layer(x)[0].data
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        np.testing.assert_array_equal(twin(x)[0].data, wanted)
+        with mg.no_grad():
+            twin.weight_hh_l0.zero_()
+        np.testing.assert_array_equal(layer(x)[0].data, wanted)
+        assert np.abs(twin(x)[0].data - wanted).max() > 1e-3
+    layer.weight_ih_l0 = nn.Parameter(mg.zeros(12, 2, dtype=F64))
+    assert np.abs(layer(x)[0].data - wanted).max() > 1e-3
+
+
+def test_repr():
+    assert repr(nn.LSTM(3, 4, 2, dropout=0.1, bidirectional=True)) == (
+        "LSTM(3, 4, num_layers=2, dropout=0.1, bidirectional=True)"
+    )
+    assert repr(nn.GRU(3, 4, reset_after=False, zoneout=0.1)) == (
+        "GRU(3, 4, reset_after=False, zoneout=0.1)"
+    )
+    assert repr(nn.RNN(3, 4, nonlinearity="relu", bias=False)) == (
+        "RNN(3, 4, nonlinearity=relu, bias=False)"
+    )
+
+
+def test_parameters_are_drawn_as_in_pytorch():
+    layer = nn.LSTM(3, 64, 2, layer_norm=True, peephole=True)
+    for name, p in layer.named_parameters():
+        if name.startswith("gain"):
+            assert np.all(p.data == 1)
+        elif name.startswith("shift"):
+            assert np.all(p.data == 0)
+        else:
+            assert 0.11 < np.abs(p.data).max() <= 0.125
+
+
+# ------------------------------------------------------------------------------- own cells
+
+
+class Mine(nn.Module):
+    """A cell with three states, of which one only counts."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.state_size = input_size, (hidden_size, 2, 1)
+        self.inner = nn.RNNCell(input_size, hidden_size, dtype=F64)
+        self.more = nn.Linear(hidden_size, 2, dtype=F64)
+
+    def forward(self, x, state):
+        h, a, n = state
+        h = self.inner(x, h * (1 + n))
+        return h, a + self.more(h).tanh(), n + 0.1
+
+
+def test_recurrent_of_an_own_cell():
+    rng = np.random.default_rng(0)
+    layer = nn.Recurrent(partial(Mine, hidden_size=3), 2, True, input_size=2, batch_first=True)
+    assert {n.split(".")[1] for n, _ in layer.named_parameters()} == {"0", "1", "2", "3"}
+    x = random(rng, 2, 5, 2)
+    y, last = layer(x)
+    assert y.shape == (2, 5, 6)
+    assert [s.shape for s in last] == [(4, 2, 3), (4, 2, 2), (4, 2, 1)]
+    np.testing.assert_allclose(last[2].data, 0.5)
+    packed, ends = layer(pack_padded_sequence(x, [5, 3], batch_first=True))
+    np.testing.assert_allclose(ends[2].data[:, 1], 0.3)
+    np.testing.assert_allclose(pad_packed_sequence(packed, True)[0].data[0], y.data[0], atol=1e-15)
+
+
+def test_recurrent_of_a_library_cell_is_its_layer():
+    rng = np.random.default_rng(0)
+    cell = nn.LSTMCell(2, 3, peephole=True, dtype=F64)
+    layer = nn.LSTM(2, 3, peephole=True, dtype=F64)
+    layer.load_state_dict({f"{n}_l0": p for n, p in cell.named_parameters()})
+    x = random(rng, 4, 2, 2)
+    for a, b in zip(nn.Recurrent(cell)(x), layer(x), strict=True):
+        for s, t in zip(as_tuple(a), as_tuple(b), strict=True):
+            np.testing.assert_allclose(s.data, t.data, atol=1e-15)
+
+
+def test_recurrent_says_what_it_needs():
+    with pytest.raises(ValueError, match="4 cells"):
+        nn.Recurrent(nn.GRUCell(2, 3), 2, True)
+    with pytest.raises(ValueError, match="input_size"):
+        nn.Recurrent(lambda n: nn.GRUCell(n, 3))
+    with pytest.raises(TypeError, match="state_size"):
+        nn.Recurrent(nn.Linear(2, 3), input_size=2)
+
+
+# ---------------------------------------------------------------------------------- errors
+
+X = mg.zeros(5, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: nn.LSTM(3, 4)(mg.zeros(5, 2, 7)), ValueError,
+         "LSTM: input has 7 features on its last axis, this layer was made for input_size=3"),
+        (lambda: nn.LSTM(3, 4)(mg.zeros(5)), ValueError, "2 or 3 axes"),
+        (lambda: nn.LSTM(3, 4)(mg.zeros(0, 2, 3)), ValueError, "at least one step"),
+        (lambda: nn.LSTM(3, 4)(mg.zeros(5, 2, 3, dtype=F64)), TypeError, "float64.*float32"),
+        (lambda: nn.LSTM(3, 4)(np.zeros((5, 2, 3))), TypeError, "expected a tensor"),
+        (lambda: nn.LSTM(3, 4)(X, mg.zeros(1, 2, 4)), TypeError, r"\(h, c\)"),
+        (lambda: nn.GRU(3, 4, 2)(X, mg.zeros(1, 2, 4)), ValueError,
+         r"h_0 of shape \(D\*num_layers, N, H\) = \(2, 2, 4\).*got \(1, 2, 4\)"),
+        (lambda: nn.GRU(3, 4)(X, mg.zeros(1, 3, 4)), ValueError, r"\(1, 2, 4\).*\(1, 3, 4\)"),
+        (lambda: nn.GRU(3, 4)(X, mg.zeros(1, 2, 4, dtype=F64)), TypeError, "float64.*float32"),
+        (lambda: nn.GRU(3, 4)(mg.zeros(5, 3), mg.zeros(1, 1, 4)), ValueError, r"= \(1, 4\)"),
+        (lambda: nn.LSTM(3, 4, proj_size=4), ValueError, "smaller than hidden_size=4, got 4"),
+        (lambda: nn.LSTM(3, 4, proj_size=-1), ValueError, "got -1"),
+        (lambda: nn.LSTM(-3, 4), ValueError, "LSTM: input_size must be at least 1, got -3"),
+        (lambda: nn.GRU(3, 0), ValueError, "hidden_size"),
+        (lambda: nn.GRU(3, 4, num_layers=0), ValueError, "num_layers"),
+        (lambda: nn.RNN(3, 4.0), TypeError, "hidden_size"),
+        (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "sin"),
+        (lambda: nn.RNN(3, 4, dropout=1.5), ValueError, r"\[0, 1\]"),
+        (lambda: nn.RNN(3, 4, zoneout=-0.1), ValueError, r"zoneout.*\[0, 1\]"),
+        (lambda: nn.RNN(3, 4, recurrent_dropout=2), ValueError, r"recurrent_dropout.*\[0, 1\]"),
+        (lambda: nn.RNN(3, 4, clip=0.0), ValueError, "clip"),
+        (lambda: nn.RNN(3, 4, clip=-1.0), ValueError, "clip"),
+        (lambda: nn.RNN(3, 4, checkpoint=0), ValueError, "checkpoint"),
+        (lambda: nn.RNN(3, 4, peephole=True), TypeError, "peephole"),
+        (lambda: nn.LSTM(3, 4, activations=["Tanh"]), ValueError, "expected 3 activations"),
+        (lambda: nn.RNN(3, 4, activations=["Sine"]), ValueError, "no activation 'Sine'"),
+        (lambda: nn.RNN(3, 4, activations=[("Elu", 1, 2)]), ValueError, "takes 1 parameters"),
+        (lambda: nn.GRU(3, 4)(X, mask=np.ones((2, 5), bool)), ValueError, r"mask.*\(2, 5\)"),
+        (lambda: nn.GRU(3, 4)(X, mask=np.ones((5, 2))), TypeError, "booleans"),
+        (lambda: nn.GRU(3, 4)(X, mask=np.zeros((5, 2), bool)), ValueError, "not one step"),
+        (lambda: nn.GRU(3, 4)(pack_padded_sequence(X, [5, 2]), mask=np.ones((5, 2), bool)),
+         ValueError, "packed"),
+        (lambda: nn.GRU(3, 4)(pack_padded_sequence(X, [5, 2]), mg.zeros(1, 3, 4)), ValueError,
+         r"= \(1, 2, 4\).*got \(1, 3, 4\)"),
+        (lambda: nn.LSTMCell(3, 4)(mg.zeros(2, 5)), ValueError, "5 features"),
+        (lambda: nn.LSTMCell(3, 4)(X), ValueError, "1 or 2 axes"),
+        (lambda: nn.LSTMCell(3, 4)(X[0], (mg.zeros(2, 4), mg.zeros(3, 4))), ValueError,
+         r"c of shape \(N, H\) = \(2, 4\).*got \(3, 4\)"),
+        (lambda: nn.GRUCell(3, 4)(X[0], mg.zeros(2, 4, dtype=F64)), TypeError, "float64"),
+    ],
+)  # fmt: skip
+def test_errors(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
