@@ -209,9 +209,10 @@ def train(args: argparse.Namespace, corpus: Corpus, run: Run, checkpoint: Path) 
     windows, total = corpus.windows, args.epochs * corpus.windows
     size, began = corpus.inputs.size, time.perf_counter()
     done = len(run.losses) // windows * size + len(run.losses) % windows * T * B
-    with tqdm(  # disable=None: no bar where there is no terminal
+    bar = tqdm(  # disable=None: no bar where there is no terminal
         total=args.epochs * size, initial=done, unit="char", unit_scale=True, disable=None
-    ) as bar:
+    )
+    with bar, np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is told so below
         while len(run.losses) < total and not stopped:
             epoch, window = divmod(len(run.losses), windows)
             rows = slice(window * T, (window + 1) * T)
