@@ -75,11 +75,14 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
             continue
         if targets is not None and v in targets:
             found[v] = gy
-        pulled = [None] * len(v.inputs) if gy is None else _pull(v, gy, uses, retain, graph)
+        if gy is None:
+            pulled: Sequence = [None] * len(v.inputs)
+        else:
+            pulled = _pull(v, gy, None if targets is None else uses, retain, graph)
         if mode.tracing:
             _check_finite(v, pulled)
-        for u, g in zip(v.inputs, pulled, strict=True):
-            if u not in uses:
+        for u, g in zip(v.inputs, pulled):
+            if targets is not None and u not in uses:
                 continue
             if g is not None:
                 if g.shape != u.shape or g.dtype != u.dtype:
@@ -130,8 +133,8 @@ def _uses(roots: dict[Vertex, Any], targets: Any) -> dict[Vertex, int]:
     return {v: len(users[v]) for v in leading}
 
 
-def _pull(v: Node, gy: Any, uses: dict, retain: bool, graph: bool) -> Sequence:
-    """The gradients of the inputs of one call, by its rules."""
+def _pull(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Sequence:
+    """The gradients of the inputs of one call, by its rules; only those in `uses`, if given."""
     plan, saved = v.plan, v.saved
     if saved is None:
         raise RuntimeError(
@@ -149,32 +152,33 @@ def _pull(v: Node, gy: Any, uses: dict, retain: bool, graph: bool) -> Sequence:
     if graph:
         saved = _with_history(v, saved)
     if plan.needs is None:
-        return [
-            rule(gy, *[saved[i] for i in take]) if u in uses else None
-            for u, (rule, take) in zip(v.inputs, plan.rules, strict=True)
-        ]
-    used = iter([u in uses for u in v.inputs])
-    pool = [*saved, [needed and next(used) for needed in plan.needs], not retain]
-    [(rule, take)] = plan.rules
-    gradients = rule(gy, *[pool[i] for i in take])
+        gradients = []
+        for u, (rule, its) in zip(v.inputs, plan.rules):
+            gradients.append(rule(gy, *saved[its]) if uses is None or u in uses else None)
+        return gradients
+    used = iter([uses is None or u in uses for u in v.inputs])
+    filled = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
+    saved = list(saved)
+    for name, i in plan.filled.items():
+        saved[i] = filled[name]
+    gradients = plan.rules[0][0](gy, *saved)
     return [g for g, needed in zip(gradients, plan.needs, strict=True) if needed]
 
 
 def _with_history(v: Node, saved: list) -> list:
     """What was saved, as tensors where it is part of the graph."""
-    saved = list(saved)
-    for i, u in zip(v.plan.inputs, v.inputs, strict=True):
-        if i not in v.plan.kept:
-            continue
+    plan, saved = v.plan, list(saved)
+    origin = {i: u for i, u in zip(plan.inputs, v.inputs, strict=True) if i in plan.kept}
+    if plan.output is not None and v.shape is not None:
+        origin[plan.output] = v
+    for k, place in enumerate(plan.saved):
+        u = origin.get(place)
         if isinstance(u, Node):
-            saved[i] = Value.kind.box(saved[i], u)
-        elif u.data is saved[i]:
-            saved[i] = u
-        else:
-            raise RuntimeError(f"{v.plan.name}: a leaf's data was replaced since it was used")
-    if v.plan.output and v.shape is not None:
-        at = -2 if v.plan.extra else -1
-        saved[at] = Value.kind.box(saved[at], v)
+            saved[k] = Value.kind.box(saved[k], u)
+        elif u is not None:
+            if u.data is not saved[k]:
+                raise RuntimeError(f"{plan.name}: a leaf's data was replaced since it was used")
+            saved[k] = u
     return saved
 
 

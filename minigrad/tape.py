@@ -23,6 +23,7 @@ be differentiated again. That is why a primitive called on plain arrays returns 
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import sys
 import threading
@@ -68,13 +69,16 @@ class Value:
     @classmethod
     def box(cls, data: np.ndarray, node: Node | None = None, version: list | None = None) -> Any:
         """A value of this kind around `data`, made by `node`."""
-        value = object.__new__(cls)
+        value = _new(cls)
         value.data = data
         value.grad = None
         value.node = node
         value.requires_grad = node is not None
         value.version = [0] if version is None else version
         return value
+
+
+_new = object.__new__
 
 
 class Node:
@@ -150,22 +154,24 @@ def recording(*args: Any) -> bool:
 class Plan(NamedTuple):
     """What one choice of arguments that need gradients keeps, and what backward will run for it.
 
-    A call saves one list: its arguments (None in place of those that no rule names), the shapes
-    that rules name, the output and the extra result if a rule names them.
+    A call has a pool: its arguments as arrays, the shapes that rules name, and, if a rule names
+    them, its output and its extra result. Of this pool it saves what each rule names, rule after
+    rule; a rule then finds its arguments side by side.
     """
 
     name: str
     inputs: list[int]  # positions of the arguments that need a gradient
-    rules: list[tuple[Callable, list[int]]]  # theirs, and where in the list is what each names
+    rules: list[tuple[Callable, slice]]  # theirs, and where in what was saved their arguments stand
     needs: tuple[bool, ...] | None  # one joint rule: which of its gradients are needed
-    kept: list[int]  # positions of the arguments to keep
-    dropped: list[int]  # ... and of the others
-    shapes: list[Any]  # positions of the arguments whose shape to keep
-    output: bool
+    saved: list[int]  # places in the pool
+    kept: list[int]  # positions of the arguments among them
+    shapes: list[Any]  # positions of the arguments whose shapes are
+    output: int | None  # place of the output in the pool
     extra: bool
+    filled: dict[str, int]  # a joint rule's arguments that are known at backward only
 
 
-JOINT = ("needs", "reuse")  # what a joint rule may name besides; added to the list at backward
+_AT_BACKWARD = ("needs", "reuse")
 
 
 class Primitive:
@@ -195,7 +201,7 @@ class Primitive:
     def rules(self, **rules: Callable) -> None:
         """Defines the derivative: a rule per differentiable argument, by its name."""
         values = {n for n, at in self._where.items() if isinstance(at, int)}
-        known = values.union((f"{n}_shape" for n in self._where), ("y", "extra"), JOINT)
+        known = values.union((f"{n}_shape" for n in self._where), ("y", "extra"), _AT_BACKWARD)
         for argument, rule in rules.items():
             if argument not in self._where:
                 raise TypeError(f"{self.name} has no argument {argument!r} to have a rule for")
@@ -227,56 +233,58 @@ class Primitive:
         rules = [self._rules[name] for _, name in chosen]
         if self._joint:
             rules = rules[:1]
-        named = dict.fromkeys(n for rule in rules for n in _named(rule))
+        named = [n for rule in rules for n in _named(rule)]
         kept = {n: self._where[n] for n in named if n in self._where}
-        shapes = [n for n in named if n.endswith("_shape") and n not in kept]
-        tail = [*shapes, *(n for n in ("y", "extra") if n in named), *JOINT]
+        shapes = [n for n in dict.fromkeys(named) if n.endswith("_shape") and n not in kept]
+        tail = [*shapes, *(n for n in ("y", "extra") if n in named)]
         place = {**kept, **{n: count + i for i, n in enumerate(tail)}}
+        ends = list(itertools.accumulate((len(_named(rule)) for rule in rules), initial=0))
         return Plan(
             name=self.name,
             inputs=[i for i, _ in chosen],
-            rules=[(rule, [place[n] for n in _named(rule)]) for rule in rules],
+            rules=[(r, slice(*ab)) for r, ab in zip(rules, itertools.pairwise(ends), strict=True)],
             needs=needs if self._joint else None,
+            saved=[place.get(n, 0) for n in named],
             kept=list(kept.values()),
-            dropped=[i for i in range(count) if i not in kept.values()],
             shapes=[self._where[n.removesuffix("_shape")] for n in shapes],
-            output="y" in named,
+            output=place.get("y"),
             extra="extra" in named,
+            filled={n: named.index(n) for n in _AT_BACKWARD if n in named},
         )
 
     def __call__(self, *args: Any) -> Any:
-        values, wanted, bit, boxed = [], 0, 1, False
+        pool, wanted, bit, boxed = [], 0, 1, False
         for a in args:
             if isinstance(a, Value):
                 boxed = True
                 if a.requires_grad:
                     wanted |= bit
                 a = a.data
-            values.append(a)
+            pool.append(a)
             bit += bit
-        y = self.forward(*values)
+        y = self.forward(*pool)
         extra = None
         if self.extra:
             y, extra = y
         if not boxed:
             return y  # arrays in, arrays out
-        several = type(y) is tuple
-        if not several and type(y) is not np.ndarray:
-            y = np.asarray(y)
-        node = None
+        plan = None
         if wanted and mode.recording:
             plan = self._plans.get(wanted + bit)
             if plan is None:
                 plan = self._plans[wanted + bit] = self._plan(wanted, len(args))
-            if plan.inputs:
-                node = _record(plan, args, values, y, extra)
-        if several:
+            if not plan.inputs:
+                plan = None
+        if type(y) is tuple:
+            node = None if plan is None else _record(plan, args, pool, y, extra, [], None, None)
             return tuple([_part(node, y, i, args) for i in range(len(y))])
+        if type(y) is not np.ndarray:
+            y = np.asarray(y)
         version = [0] if y.base is None else _shared_version(y, args)
-        if node is not None:
-            node.shape, node.dtype = y.shape, y.dtype
-            if node.plan.output:
-                node.versions.append((version, version[0]))
+        if plan is None:
+            return Value.kind.box(y, None, version)
+        versions = [] if plan.output is None else [(version, version[0])]
+        node = _record(plan, args, pool, y, extra, versions, y.shape, y.dtype)
         return Value.kind.box(y, node, version)
 
 
@@ -299,25 +307,32 @@ def _positions(where: int | slice, count: int) -> Sequence[int]:
     return range(count)[where] if isinstance(where, slice) else (where,)
 
 
-def _record(plan: Plan, args: Sequence, saved: list, y: Any, extra: Any) -> Node:
-    """Keeps what the plan's rules name: of `saved`, the arguments as arrays, and of the results."""
+def _record(
+    plan: Plan, args: Any, pool: list, y: Any, extra: Any, versions: list, shape: Any, dtype: Any
+) -> Node:
+    """Keeps what the plan's rules name; `pool` are the arguments as arrays."""
     if plan.shapes:
-        saved += [
-            [np.shape(v) for v in saved[i]] if isinstance(i, slice) else np.shape(saved[i])
+        pool += [
+            [np.shape(v) for v in pool[i]] if isinstance(i, slice) else np.shape(pool[i])
             for i in plan.shapes
         ]
-    for i in plan.dropped:
-        saved[i] = None
-    if plan.output:
-        saved.append(y)
+    if plan.output is not None:
+        pool.append(y)
     if plan.extra:
-        saved.append(extra)
-    versions = []
+        pool.append(extra)
+    inputs, saved = [], []
+    for i in plan.inputs:
+        a = args[i]
+        inputs.append(a.node or a)
+    for i in plan.saved:
+        saved.append(pool[i])
     for i in plan.kept:
         a = args[i]
         if isinstance(a, Value):
             versions.append((a.version, a.version[0]))
-    node = Node(plan, [args[i].node or args[i] for i in plan.inputs], saved, versions, None, None)
+    for i in plan.filled.values():
+        saved[i] = None
+    node = Node(plan, inputs, saved, versions, shape, dtype)
     if mode.tracing:
         origins[node] = _caller()
     return node
@@ -360,7 +375,7 @@ def _part(node: Node | None, y: tuple, i: int, args: Sequence) -> Any:
     version = [0] if part.base is None else _shared_version(part, args)
     if node is None:
         return Value.kind.box(part, None, version)
-    if node.plan.output:
+    if node.plan.output is not None:
         node.versions.append((version, version[0]))
     vertex = Node(_PART, [node], [i, len(y)], [], part.shape, part.dtype)
     return Value.kind.box(part, vertex, version)
@@ -370,4 +385,6 @@ def _part_rule(gy: Any, i: int, count: int) -> Parts:
     return Parts(gy if k == i else None for k in range(count))
 
 
-_PART = Plan("part", [0], [(_part_rule, [0, 1])], None, [], [], [], False, False)
+_PART = Plan(
+    "part", [0], [(_part_rule, slice(0, 2))], None, [], [], [], None, False, {}
+)  # fmt: skip

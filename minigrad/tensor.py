@@ -233,6 +233,8 @@ class Tensor(Value):
         return elementwise.pow(self, other)
 
     def __matmul__(self, other: Any) -> Tensor:
+        if isinstance(other, Tensor) and self.data.ndim == other.data.ndim == 2:
+            return linalg.gemm(self, other)
         return linalg.matmul(self, _operand(other))
 
     def __radd__(self, other: Any) -> Tensor:
