@@ -186,15 +186,17 @@ def test_fused_is_composed(kind, configuration):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
 
 
-def test_second_order_of_the_fused_lstm_is_that_of_the_composition():
+@pytest.mark.parametrize("kind", CELLS)
+def test_second_order_of_the_fused_layer_is_that_of_the_composition(kind):
     rng = np.random.default_rng(0)
-    layer = randomized(nn.LSTM(4, 5, dtype=F64))
-    x, h0, c0 = random(rng, 3, 2, 4), random(rng, 1, 2, 5), random(rng, 1, 2, 5)
-    inputs, second = [x, h0, c0, *layer.parameters()], []
-    for fused in (nn.LSTM.fused, None):
+    layer = randomized(getattr(nn, kind)(4, 5, dtype=F64))
+    x, states = random(rng, 3, 2, 4), [random(rng, 1, 2, 5) for _ in layer.state_sizes]
+    inputs, second = [x, *states, *layer.parameters()], []
+    for fused in (layer.fused, None):
         layer.fused = fused
-        output, (h_n, c_n) = layer(x, (h0, c0))
-        first = grad((output * output).sum() + (h_n * c_n).sum(), inputs, create_graph=True)
+        output, last = layer(x, tuple(states) if len(states) > 1 else states[0])
+        loss = (output * output).sum() + sum((s**3).sum() for s in as_tuple(last))
+        first = grad(loss, inputs, create_graph=True)
         second.append(grad(sum((g * g).sum() for g in first), inputs))
     for fused, composed in zip(*second, strict=True):
         np.testing.assert_allclose(fused.data, composed.data, rtol=0, atol=1e-12)
@@ -214,7 +216,8 @@ def test_second_order_with_inputs_that_depend_on_one_another():
 
 
 def test_explain_says_which_path():
-    assert "fused" in nn.LSTM(2, 3).explain()
+    for kind in CELLS:
+        assert "fused" in getattr(nn, kind)(2, 3).explain()
     layer = nn.LSTM(2, 3, recurrent_dropout=0.5)
     assert "recurrent_dropout" in layer.explain()
     assert "fused" in layer.eval().explain()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class RNNBase(Layered):
                        only what enters them (`nn.bptt.checkpoint`)
     """
 
-    fused: Callable | None = None  # (x, states, weights, composed) -> output and states, one kernel
+    fused: Callable | None  # (x, states, weights, composed) -> output and states; None: composed
 
     def __init__(
         self,
@@ -131,8 +132,7 @@ class RNNBase(Layered):
 
     def explain(self) -> str:
         """Which path a call takes, as things stand, and why."""
-        reasons = [] if self.fused else [f"{type(self).__name__} (there is none yet)"]
-        reasons += self.beyond
+        reasons = list(self.beyond)
         if self.recurrent_dropout and self.training:
             reasons.append("recurrent_dropout (while training)")
         name, backend = type(self).__name__, kernels.config()["backend"]
@@ -167,6 +167,7 @@ class RNN(RNNBase):
         super().__init__(RNNCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
                          bidirectional, nonlinearity=nonlinearity, **options)  # fmt: skip
         self.nonlinearity = nonlinearity
+        self.fused = partial(recurrent.rnn, nonlinearity=nonlinearity)
 
 
 class LSTM(RNNBase):
@@ -202,6 +203,8 @@ class GRU(RNNBase):
 
     See GRUCell and RNNBase. Keyword-only: reset_after. Source: Cho et al. 2014.
     """
+
+    fused = staticmethod(recurrent.gru)
 
     def __init__(
         self,

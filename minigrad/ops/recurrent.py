@@ -26,26 +26,69 @@ from .shape import alias
 
 
 @primitive(extra=True)
+def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, keep, composed):
+    """(output, h_n) of the RNN in one kernel; `keep` what backward will need"""
+    output, saved = kernels.rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, keep)
+    return (output, output[-1].copy()), saved
+
+
+@primitive(extra=True)
 def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, keep, composed):
-    """(output, h_n, c_n) of the LSTM, in one kernel; `keep` what backward will need"""
+    """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need"""
     output, c_n, saved = kernels.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, keep)
     return (output, output[-1].copy(), c_n), saved
+
+
+@primitive(extra=True)
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, keep, composed):
+    """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
+    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, keep)
+    return (output, output[-1].copy()), saved
+
+
+@rnn_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
+def _rnn_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, composed):
+    if any(isinstance(g, Value) for g in gy):
+        return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
+    *gradients, gb = kernels.rnn_backward(
+        *gy, x, h0, w_ih, w_hh, y[0], extra, nonlinearity, needs[0], reuse
+    )
+    return *gradients, gb, gb
 
 
 @lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
 def _lstm_rule(gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, composed):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    *gradients, gb = kernels.lstm_backward(
-        *gy, x, h0, w_ih, w_hh, y[0], extra, needs[0], reuse
-    )  # fmt: skip
+    *gradients, gb = kernels.lstm_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, needs[0], reuse)
     return *gradients, gb, gb
+
+
+@gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
+def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, composed):
+    if any(isinstance(g, Value) for g in gy):
+        return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
+    return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, needs[0], reuse)
+
+
+def rnn(
+    x: Any, states: Sequence, weights: Sequence, composed: Callable, nonlinearity: str = "tanh"
+) -> tuple:
+    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    args = (x, *states, *weights)
+    return rnn_fused(*args, nonlinearity, recording(*args), composed)
 
 
 def lstm(x: Any, states: Sequence, weights: Sequence, composed: Callable) -> tuple:
     """(output, h_n, c_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
     return lstm_fused(*args, recording(*args), composed)
+
+
+def gru(x: Any, states: Sequence, weights: Sequence, composed: Callable) -> tuple:
+    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    args = (x, *states, *weights)
+    return gru_fused(*args, recording(*args), composed)
 
 
 def _pull_composed(function: Callable, args: Sequence, needs: Sequence, gy: Sequence) -> list:
