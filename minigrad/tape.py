@@ -244,7 +244,7 @@ class Primitive:
             inputs=[i for i, _ in chosen],
             rules=[(r, slice(*ab)) for r, ab in zip(rules, itertools.pairwise(ends), strict=True)],
             needs=needs if self._joint else None,
-            saved=[place.get(n, 0) for n in named],
+            saved=[place.get(n, -1) for n in named],  # -1: filled at backward
             kept=list(kept.values()),
             shapes=[self._where[n.removesuffix("_shape")] for n in shapes],
             output=place.get("y"),
