@@ -136,6 +136,26 @@ MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
     return (MG_MIN(n, NC) + NR) * kc + (MG_MIN(m, MC) + PAD) * (kc + PAD);
 }
 
+/* Lets t read its m rows of a from a copy, which lies the way they do: rows or columns contiguous.
+ */
+static void FN(copy_a)(struct FN(gemm_tile) * t, size_t m, real *copy) {
+    int by_rows = t->cs_a == 1;
+    size_t ld = (by_rows ? t->k : m) + PAD;
+    if (by_rows)
+        FN(copy_matrix)(copy, ld, t->a, t->rs_a, 1, m, t->k);
+    else
+        FN(copy_matrix)(copy, ld, t->a, t->cs_a, 1, t->k, m);
+    t->a = copy;
+    t->rs_a = by_rows ? (ptrdiff_t)ld : 1;
+    t->cs_a = by_rows ? 1 : (ptrdiff_t)ld;
+}
+
+/* Whether tiles read b (k, n) as it lies. */
+MG_INLINE int FN(reads_in_place)(size_t m, size_t k, ptrdiff_t rs_b, ptrdiff_t cs_b) {
+    return cs_b == 1 && rs_b > 0 &&
+           (m <= IN_PLACE_ROWS || (size_t)rs_b * k * sizeof(real) <= IN_PLACE_BYTES);
+}
+
 /* c (m, n) = or += a (m, k) @ b (k, n); row stride ldc, any element strides for a and b. */
 static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
                      const real *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k,
@@ -147,7 +167,7 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
         for (size_t j = 0; j < n; j += NC) {
             size_t kc = MG_MIN(k - p, KC), nc = MG_MIN(n - j, NC);
             const real *b_block = b + (ptrdiff_t)p * rs_b + (ptrdiff_t)j * cs_b;
-            size_t ldb = cs_b == 1 && rs_b > 0 && m <= DIRECT_M ? (size_t)rs_b : 0;
+            size_t ldb = FN(reads_in_place)(m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
             size_t direct = ldb ? nc / VL * VL : 0;
             FN(pack_b)(pack, b_block + (ptrdiff_t)direct * cs_b, rs_b, cs_b, kc, nc - direct);
             for (size_t i = 0; i < m; i += MC) {
@@ -156,17 +176,8 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
                 t.a = a + (ptrdiff_t)i * rs_a + (ptrdiff_t)p * cs_a;
                 t.rs_a = rs_a, t.cs_a = cs_a;
                 t.accumulate = accumulate || p > 0;
-                if (nc >= COPY_N && (cs_a == 1 || rs_a == 1)) {
-                    real *copy = pack + (nc + NR) * kc;
-                    size_t ld = (cs_a == 1 ? kc : mc) + PAD;
-                    if (cs_a == 1)
-                        FN(copy_matrix)(copy, ld, t.a, rs_a, 1, mc, kc);
-                    else
-                        FN(copy_matrix)(copy, ld, t.a, cs_a, 1, kc, mc);
-                    t.a = copy;
-                    t.rs_a = cs_a == 1 ? (ptrdiff_t)ld : 1;
-                    t.cs_a = cs_a == 1 ? 1 : (ptrdiff_t)ld;
-                }
+                if (nc >= COPY_COLUMNS && (cs_a == 1 || rs_a == 1))
+                    FN(copy_a)(&t, mc, pack + (nc + NR) * kc);
                 FN(gemm_block)(t, b_block, ldb, pack, mc, nc);
             }
         }
