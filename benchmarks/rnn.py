@@ -4,27 +4,25 @@
     python benchmarks/rnn.py --nets LSTM --modes train --threads 1 --sizes 32x64x64x256
 
 A row: medians in milliseconds, and how many times as fast minigrad is. A size is BxTxIxH. Training
-is a forward and a backward with all gradients, inference a forward without; both start from arrays.
+is a forward and a backward with all gradients, inference a forward without.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from math import exp, log
-from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads would spin beside ours
 
 import numpy as np
 import torch
+from timing import machine, median_times
 
-from minigrad import get_num_threads, kernels, set_num_threads
+import minigrad as mg
 
 SIZES = [
     "1x64x32x32",
@@ -52,28 +50,25 @@ def arguments() -> argparse.Namespace:
 
 
 class Ours:
-    """A layer's kernels, called as the layer calls them."""
+    """minigrad's layer, with PyTorch's parameters."""
 
     def __init__(self, net: str, module: torch.nn.RNNBase, x: np.ndarray, gy: np.ndarray) -> None:
-        self.x, self.gy, self.net = x, gy, net
-        self.weights = [p.detach().numpy() for p in module.parameters()]
-        self.states = [np.zeros(gy.shape[1:], x.dtype)] * (2 if net == "LSTM" else 1)
-        self.kind = ["tanh"] if net == "RNN" else []
-        self.forward = getattr(kernels, f"{net.lower()}_forward")
-        self.backward = getattr(kernels, f"{net.lower()}_backward")
+        self.module = getattr(mg.nn, net)(x.shape[2], gy.shape[2], dtype=x.dtype)
+        self.module.load_state_dict({n: p.numpy() for n, p in module.state_dict().items()})
+        self.x, self.gy = mg.tensor(x, requires_grad=True), mg.tensor(gy)
 
     def infer(self) -> list[np.ndarray]:
-        return [self.forward(self.x, *self.states, *self.weights, *self.kind, False)[0]]
+        with mg.inference_mode():
+            return [self.module(self.x)[0].numpy()]
 
     def train(self) -> list[np.ndarray]:
         """output, gx, gw_ih, gw_hh, gb_ih"""
-        output, *_, saved = self.forward(self.x, *self.states, *self.weights, *self.kind, True)
-        none = [None] * len(self.states)  # the last states' gradients
-        w = self.weights[:2]
-        gradients = self.backward(
-            self.gy, *none, self.x, self.states[0], *w, output, saved, *self.kind, True, True
-        )
-        return [output, gradients[0], *gradients[1 + len(self.states) :][:3]]
+        self.module.zero_grad()
+        self.x.grad = None
+        output = self.module(self.x)[0]
+        output.backward(self.gy)
+        gradients = [self.x.grad, *(p.grad for p in self.module.parameters())][:4]
+        return [output.detach().numpy(), *(g.numpy() for g in gradients)]
 
 
 class Theirs:
@@ -96,27 +91,10 @@ class Theirs:
         return [output.detach().numpy(), *(g.numpy() for g in gradients)]
 
 
-def median_times(functions: list[Callable[[], Any]], turns: int) -> list[float]:
-    """The median time of a call of each, in ms; they take turns, a call or 30 ms at a time."""
-    times: list[list[float]] = [[] for _ in functions]
-    calls = []
-    for function in functions:
-        start = time.perf_counter()
-        function()
-        calls.append(max(1, int(0.03 / (time.perf_counter() - start))))
-    for _ in range(turns):
-        for function, count, kept in zip(functions, calls, times, strict=True):
-            start = time.perf_counter()
-            for _ in range(count):
-                function()
-            kept.append((time.perf_counter() - start) / count * 1000)
-    return [statistics.median(kept) for kept in times]
-
-
 def rows(args: argparse.Namespace) -> Iterator[tuple[str, float, float]]:
     for net, dtype, size, threads in product(args.nets, args.dtypes, args.sizes, args.threads):
         B, T, I, H = map(int, size.split("x"))
-        set_num_threads(threads)
+        mg.set_num_threads(threads)
         torch.set_num_threads(threads)
         rng = np.random.default_rng(0)
         x, gy = (rng.standard_normal((T, B, n)).astype(dtype) for n in (I, H))
@@ -126,14 +104,14 @@ def rows(args: argparse.Namespace) -> Iterator[tuple[str, float, float]]:
         for a, b in zip(ours.train() + ours.infer(), theirs.train() + theirs.infer(), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))
         for mode in args.modes:
-            times = median_times([getattr(ours, mode), getattr(theirs, mode)], args.turns)
+            functions = [getattr(ours, mode), getattr(theirs, mode)]
+            times = [1000 * t for t in median_times(functions, args.turns)]
             yield f"{net:4} {dtype} {mode:5} {size:>16} {threads} thr", *times
 
 
 def main() -> None:
     args = arguments()
-    config = kernels.config()
-    print(f"minigrad: {config}, at most {get_num_threads()} threads; PyTorch {torch.__version__}")
+    print(machine(f"PyTorch {torch.__version__}"))
     print(f"{'':45}  minigrad   PyTorch  times as fast")
     ratios: dict[str, list[float]] = {}
     for label, ours, theirs in rows(args):
