@@ -19,11 +19,11 @@ import numpy as np
 
 from minigrad.ops.recurrent import put_rows, take_rows
 from minigrad.ops.shape import cat, flip, reshape, split, stack, transpose, unbind
-from minigrad.tensor import Tensor, zeros
+from minigrad.tensor import Tensor
 
 from . import functional as F
 from .bptt import checkpoint as recomputed
-from .cells import State, check_input, check_state, states_of
+from .cells import Cell, State, check_input, check_state, states_of
 from .layers import parameter, positive
 from .module import Module
 from .sequence import PackedSequence, packed_rows
@@ -34,11 +34,10 @@ Runs = list[tuple[int, int]]  # (n, b): n steps with the same b sequences
 def unroll(cell: Any, x: Any, state: State, drop: Any = None) -> tuple[Any, State]:
     """state_t = cell(x_t, state_{t-1}): x (T, B, I) -> the first state of each step (T, B, S), last
 
-    Cells with the methods `drive` and `advance` (those of `nn.cells`) do the part of the input for
-    all steps at once.
+    The cells of `nn.cells` do the part of the input for all steps at once.
     """
     outputs = []
-    if hasattr(cell, "advance"):
+    if isinstance(cell, Cell) and type(cell).forward is Cell.forward:
         for wx in unbind(cell.drive(x)):
             state = cell.advance(wx, state, drop)
             outputs.append(state[0])
@@ -250,7 +249,7 @@ class Layered(Module):
             learned = [getattr(self, f"{n}_0") for n in self.letters[: len(shapes)]]
             return tuple(p.broadcast_to(s) for p, s in zip(learned, shapes, strict=True))
         if hx is None:
-            return tuple(zeros(shape, dtype=x.dtype) for shape in shapes)
+            return tuple(Tensor.box(np.zeros(shape, x.dtype)) for shape in shapes)
         states = states_of(name, hx, len(shapes))
         for letter, s, (rows, _, size) in zip(self.letters, states, shapes, strict=False):
             shape, axes = ((rows, B, size), "(D*num_layers, N, H)") if batched else (

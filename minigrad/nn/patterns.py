@@ -1,0 +1,156 @@
+"""The shapes a recurrent network can have, as modules: which steps have an input, which an output.
+
+    one to many     OneToMany        a vector begins a sequence
+    many to one     ManyToOne        a sequence ends in a vector
+    aligned         ManyToMany       an output at each step
+    delayed         EncoderDecoder   read it all, then write; with attention or without
+
+One to one is a network without time, `Sequential`; a deep RNN is `num_layers`.
+Letters: T steps, B batch, V symbols, E embedding, H hidden units.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.tensor import Tensor, cat, generator, stack, zeros
+
+from . import functional as F
+from .attention import Attention
+from .cells import GRUCell
+from .layers import Embedding, Linear
+from .module import Module
+from .recurrent import GRU, LSTM, RNN
+from .sequence import PackedSequence, length_mask
+
+
+class ManyToOne(Module):
+    """y = head(h_n of the last layer): (T, B, I), or packed -> (B, O)
+
+    Of both directions, side by side, if there are two: head takes D*H.
+    """
+
+    def __init__(self, rnn: Any, head: Module) -> None:
+        super().__init__()
+        self.rnn, self.head = rnn, head
+
+    def forward(self, input: Any, hx: Any = None) -> Tensor:
+        _, last = self.rnn(input, hx)
+        h_n = last if isinstance(last, Tensor) else last[0]
+        return self.head(cat(list(h_n[-len(self.rnn.directions) :]), dim=-1))
+
+
+class ManyToMany(Module):
+    """y_t = head(h_t), (T, B, I) -> (T, B, O), packed -> packed; returns y and the last state"""
+
+    def __init__(self, rnn: Any, head: Module) -> None:
+        super().__init__()
+        self.rnn, self.head = rnn, head
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        output, last = self.rnn(input, hx)
+        if isinstance(output, PackedSequence):
+            return output.like(self.head(output.data)), last
+        return self.head(output), last
+
+
+class OneToMany(Module):
+    """h_0 = tanh(W x),  h_t = GRU(y_{t-1}, h_{t-1}),  y_t = head(h_t),  y_0 = 0
+
+    (B, I) -> (T, B, O). With `target` (T, B, O), y_{t-1} is the target's: teacher forcing.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__()
+        self.start = Linear(input_size, hidden_size)
+        self.cell = GRUCell(output_size, hidden_size)
+        self.head = Linear(hidden_size, output_size)
+
+    def forward(self, input: Tensor, steps: int, target: Tensor | None = None) -> Tensor:
+        h, outputs = self.start(input).tanh(), []
+        y = zeros(input.shape[0], self.head.out_features, dtype=input.dtype)
+        for t in range(steps):
+            h = self.cell(y, h)
+            outputs.append(self.head(h))
+            y = outputs[-1] if target is None else target[t]
+        return stack(outputs)
+
+
+class EncoderDecoder(Module):
+    """Reads source symbols (S, B), then writes target symbols: scores (T, B, V)
+
+    The encoder's last state is the decoder's first. With attention (dot, general, additive), each
+    decoder output also looks at all the encoder's: scores = W [h; context].
+    `encode` and `step` are what `nn.decoding` needs: generate(m.step, m.encode(source), start, 20).
+    kind: RNN, LSTM, GRU.
+    Sources: Sutskever, Vinyals and Le 2014; Cho et al. 2014; Luong, Pham and Manning 2015.
+    """
+
+    def __init__(
+        self,
+        source_symbols: int,
+        target_symbols: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        kind: str = "GRU",
+        attention: str | None = None,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"EncoderDecoder: kind is one of {', '.join(KINDS)}, not {kind!r}")
+        self.source, self.target = (
+            Embedding(n, embedding_dim) for n in (source_symbols, target_symbols)
+        )
+        self.encoder = KINDS[kind](embedding_dim, hidden_size, num_layers)
+        self.decoder = KINDS[kind](embedding_dim, hidden_size, num_layers)
+        self.attention = None if attention is None else Attention(attention, hidden_size)
+        self.head = Linear(hidden_size * (2 if attention else 1), target_symbols)
+
+    def encode(self, source: Any, lengths: Any = None) -> Any:
+        """The decoder's first state: the encoder's last, and its outputs and mask to look at"""
+        source = np.asarray(source)
+        sizes = np.full(source.shape[1], source.shape[0]) if lengths is None else lengths
+        mask = length_mask(sizes, source.shape[0])
+        output, last = self.encoder(self.source(source), mask=None if lengths is None else mask)
+        return last, output, mask
+
+    def forward(
+        self, source: Any, target: Any, lengths: Any = None, teacher_forcing: float = 1.0
+    ) -> Tensor:
+        """Scores (T, B, V) of the symbols that follow each of `target` (T, B)
+
+        With a probability of 1 - teacher_forcing, a step goes on from its own likeliest symbol
+        instead (Bengio et al., Scheduled sampling, 2015).
+        """
+        F.probability("EncoderDecoder: teacher_forcing", teacher_forcing)
+        target, state = np.asarray(target), self.encode(source, lengths)
+        if teacher_forcing == 1:
+            return self._decode(target, state)[0]
+        scores, symbols = [], target[0]
+        for t in range(len(target)):
+            if t and generator().random() < teacher_forcing:
+                symbols = target[t]
+            made, state = self.step(symbols, state)
+            scores.append(made)
+            symbols = made.data.argmax(-1)
+        return stack(scores)
+
+    def step(self, symbols: Any, state: Any) -> tuple[Tensor, Any]:
+        """Scores (B, V) of what follows these symbols (B), and the next state"""
+        scores, state = self._decode(np.asarray(symbols)[None], state)
+        return scores[0], state
+
+    def _decode(self, symbols: np.ndarray, state: Any) -> tuple[Tensor, Any]:
+        last, keys, mask = state
+        output, last = self.decoder(self.target(symbols), last)
+        if self.attention is not None:
+            context, _ = self.attention(output, keys, mask=mask)
+            output = cat([output, context], dim=-1)
+        return self.head(output), (last, keys, mask)
+
+
+KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
