@@ -13,20 +13,25 @@ HEADER = "\n".join(
     line for line in (HERE / "minigrad.h").read_text().splitlines() if not line.startswith("#")
 )
 
-# Where a numpy array's elements begin: the first field of PyArrayObject, part of numpy's ABI. 0 (no
-# array, None) is NULL. native.py makes sure, once, that it finds what numpy says.
-DATA = """#include "minigrad.h"
-struct array { PyObject_HEAD void *data; };
-static void *np_data(uintptr_t id) { return id ? ((struct array *)id)->data : NULL; }
-"""
+# csrc/array.h, for cffi: numpy's arrays by their id().
+ARRAYS = "".join(
+    [
+        "void np_start(uintptr_t f32, uintptr_t f64); void *np_data(uintptr_t id);",
+        *(f"int direct_{name}(uintptr_t y, uintptr_t x);" for name in ("tanh", "sigmoid", "relu")),
+        *(
+            f"int direct_{name}_grad(uintptr_t gx, uintptr_t gy, uintptr_t y);"
+            for name in ("tanh", "sigmoid", "relu")
+        ),
+        "int direct_matmul(uintptr_t c, uintptr_t a, uintptr_t b);",
+    ]
+)
 
 
 def by_id(header: str) -> list[tuple[str, str]]:
     """Prototype and body of a twin of every kernel that takes arrays by their Python id().
 
     mg_tanh_f32(float *y, const float *x, size_t n) becomes np_tanh_f32(uintptr_t y, uintptr_t x,
-    size_t n). Handing over id(x) costs 30 ns an array, where ffi.from_buffer takes 300 (and refuses
-    what is not contiguous), .ctypes.data and .__array_interface__ 1200.
+    size_t n): see array.h.
     """
     twins = []
     code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
@@ -44,10 +49,10 @@ def by_id(header: str) -> list[tuple[str, str]]:
 
 ffi = FFI()
 twins = by_id(HEADER)
-ffi.cdef(HEADER + "void *np_data(uintptr_t id);" + "".join(f"{head};" for head, _ in twins))
+ffi.cdef(HEADER + ARRAYS + "".join(f"{head};" for head, _ in twins))
 ffi.set_source(
     "minigrad.kernels._c",
-    DATA + "".join(f"static {head} {body}\n" for head, body in twins),
+    '#include "array.h"\n' + "".join(f"static {head} {body}\n" for head, body in twins),
     sources=sorted(f"csrc/{path.name}" for path in HERE.glob("*.c")),
     depends=sorted(f"csrc/{path.name}" for path in HERE.glob("*.h")),
     include_dirs=["csrc"],

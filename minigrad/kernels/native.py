@@ -77,6 +77,7 @@ def _start() -> None:
     probe = np.empty(1)
     if int(ffi.cast("uintptr_t", lib.np_data(id(probe)))) != probe.ctypes.data:
         raise ImportError("this Python keeps a numpy array's address where C does not find it")
+    lib.np_start(id(F32), id(F64))
 
 
 _start()
@@ -97,9 +98,14 @@ def _ready(x: Array) -> Array:
 def _unary(name: str) -> Callable[[Array], Array]:
     """The function `name` of one array; the result lies in memory the way x does."""
     kernels, fallback = _kernels(name), getattr(reference, name)
+    direct = getattr(lib, f"direct_{name}")
 
     def function(x: Array) -> Array:
-        x = x if type(x) is Array else np.asarray(x)
+        if type(x) is Array:
+            y = np.empty_like(x)
+            if direct(id(y), id(x)):
+                return y
+        x = np.asarray(x)
         kernel = kernels.get(x.dtype)
         if kernel is None:
             return fallback(x)
@@ -118,9 +124,14 @@ def _unary(name: str) -> Callable[[Array], Array]:
 def _binary(name: str) -> Callable[[Array, Array], Array]:
     """The function `name` of two arrays of one shape, a gradient and an output."""
     kernels, fallback = _kernels(name), getattr(reference, name)
+    direct = getattr(lib, f"direct_{name}")
 
     def function(gy: Array, y: Array) -> Array:
-        gy, y = (x if type(x) is Array else np.asarray(x) for x in (gy, y))
+        if type(gy) is Array and type(y) is Array:
+            gx = np.empty_like(gy)
+            if direct(id(gx), id(gy), id(y)):
+                return gx
+        gy, y = np.asarray(gy), np.asarray(y)
         if gy.shape != y.shape:
             raise ValueError(f"{name}: gy has shape {gy.shape}, expected y's, {y.shape}")
         kernel = kernels.get(gy.dtype)
@@ -154,6 +165,13 @@ def matmul(a: Array, b: Array) -> Array:
     """
     a = a if type(a) is Array else np.asarray(a)
     b = b if type(b) is Array else np.asarray(b)
+    if a.ndim == b.ndim == 2:
+        y = np.empty((a.shape[0], b.shape[1]), a.dtype)
+        done = lib.direct_matmul(id(y), id(a), id(b))
+        if done > 0:
+            return y
+        if done < 0:
+            raise MemoryError("matmul: out of memory")
     if a.dtype != b.dtype:
         dtype = np.result_type(a, b)
         a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
