@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.tensor import Tensor, generator
+from minigrad.creation import generator
+from minigrad.tensor import Tensor
 
 
 class TensorDataset:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.autograd import enable_grad, grad, is_grad_enabled, recording
+from minigrad.creation import generator
 from minigrad.function import Function
-from minigrad.tensor import Tensor, cat, generator
+from minigrad.functions import cat
+from minigrad.tensor import Tensor
 
 from .sequence import PackedSequence
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.creation import generator, zeros
 from minigrad.ops.elementwise import where
 from minigrad.ops.linalg import linear
 from minigrad.ops.shape import cat, chunk, split
-from minigrad.tensor import Tensor, generator, zeros
+from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init

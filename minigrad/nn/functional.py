@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.creation import generator
+from minigrad.functions import where
 from minigrad.ops import elementwise, indexing, linalg
-from minigrad.tensor import Tensor, generator, where
+from minigrad.tensor import Tensor
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import no_grad
-from minigrad.tensor import Tensor, generator
+from minigrad.creation import generator
+from minigrad.tensor import Tensor
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:

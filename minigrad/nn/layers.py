@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from minigrad.autograd import no_grad
-from minigrad.tensor import Tensor, zeros
+from minigrad.creation import zeros
+from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init

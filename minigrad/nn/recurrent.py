@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import kernels
+from minigrad.creation import generator
+from minigrad.dtypes import get_default_dtype
 from minigrad.ops import recurrent
-from minigrad.tensor import Tensor, generator, get_default_dtype
+from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.creation import generator
+from minigrad.functions import cat, stack, where
 from minigrad.ops.indexing import getitem
 from minigrad.ops.recurrent import put_rows, take_rows
 from minigrad.ops.shape import transpose
-from minigrad.tensor import Tensor, cat, generator, stack, where
+from minigrad.tensor import Tensor
 
 
 class _Packed(NamedTuple):

@@ -3,16 +3,20 @@
 y = f(a, b) has the gradients gy df/da and gy df/db, summed by the engine over broadcast axes.
 Where f has a kink or a tie, the convention is PyTorch's and stands in the docstring. At the end of
 a function's domain (1/0, ln 0, the root of -1) the answer is inf or NaN, without a warning.
+Functions with values between the integers take integers too, as the default dtype.
 """
 
 from __future__ import annotations
 
+import builtins
+import math
 from typing import Any
 
 import numpy as np
 
 from minigrad import kernels
 from minigrad.autograd import primitive
+from minigrad.dtypes import float64, floating, promoted
 
 quiet = np.errstate(all="ignore")
 
@@ -22,26 +26,38 @@ quiet = np.errstate(all="ignore")
 @primitive
 def add(a, b):
     """y = a + b"""
-    return a + b
+    y = a + b
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
 def sub(a, b):
     """y = a - b"""
-    return a - b
+    y = a - b
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
 def mul(a, b):
     """y = a b"""
-    return a * b
+    y = a * b
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
 @quiet
 def div(a, b):
-    """y = a / b"""
-    return a / b
+    """y = a / b; of integers in the default dtype"""
+    y = a / b
+    return y if y.dtype is not float64 else promoted(y, a, b, 1.0)
+
+
+@primitive
+@quiet
+def pow(a, b):
+    """y = a^b; where a = 0 the gradient of b is 0 for b >= 0, and where b = 0 that of a is 0"""
+    y = a**b
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
@@ -51,70 +67,178 @@ def neg(x):
 
 
 @primitive
-@quiet
-def pow(a, b):
-    """y = a^b; where a = 0 the gradient of b is 0 for b >= 0, and where b = 0 that of a is 0"""
-    return a**b
+def astype(x, dtype):
+    """y = x in another dtype; the gradient comes back in x's own"""
+    return x.astype(dtype)
+
+
+def zero(gy: Any) -> Any:
+    """0 in the shape of gy, also where gy is inf or NaN: the gradient of a step"""
+    return where(False, gy, 0)
+
+
+def _power_rule(a: Any, b: Any) -> Any:
+    """d a^b / da = b a^(b-1), also at b = 0"""
+    if isinstance(b, (builtins.int, builtins.float)):  # a plain number leaves the dtype to a
+        return b * pow(a, b - 1) if b else zero(a)
+    return b * pow(a, where(b == 0, 1, b) - 1)
 
 
 add.rules(a=lambda gy: gy, b=lambda gy: gy)
 sub.rules(a=lambda gy: gy, b=lambda gy: -gy)
 mul.rules(a=lambda gy, b: gy * b, b=lambda gy, a: gy * a)
 div.rules(a=lambda gy, b: gy / b, b=lambda gy, y, b: -gy * y / b)
-neg.rules(x=lambda gy: -gy)
 pow.rules(
     a=lambda gy, a, b: gy * _power_rule(a, b),
-    b=lambda gy, y, a, b: gy * y * log(where((a == 0) & (b >= 0), 1, a)),
+    b=lambda gy, y, a, b: gy * y * log(where((b >= 0) & (a == 0), 1, a)),
 )
+neg.rules(x=lambda gy: -gy)
+astype.rules(x=lambda gy: gy)  # the engine brings it to x's dtype
 
-
-def _power_rule(a: Any, b: Any) -> Any:
-    """d a^b / da = b a^(b-1), also at a = b = 0"""
-    if isinstance(b, (int, float)):  # stays a plain number, which leaves the dtype to a
-        return b * pow(a, b - 1) if b else a * 0
-    return b * pow(a, where(b == 0, 1, b) - 1)
-
-
-# --------------------------------------------------------------- functions of one variable
+# -------------------------------------------------------------- exponentials and logarithms
 
 
 @primitive
 @quiet
 def exp(x):
     """y = e^x"""
-    return np.exp(x)
+    return np.exp(floating(x))
+
+
+@primitive
+@quiet
+def expm1(x):
+    """y = e^x - 1, exact for small x"""
+    return np.expm1(floating(x))
 
 
 @primitive
 @quiet
 def log(x):
     """y = ln x; NaN below 0"""
-    return np.log(x)
+    return np.log(floating(x))
+
+
+@primitive
+@quiet
+def log1p(x):
+    """y = ln(1 + x), exact for small x; NaN below -1"""
+    return np.log1p(floating(x))
 
 
 @primitive
 @quiet
 def sqrt(x):
-    """y = x^(1/2); the gradient at 0 is inf, as in PyTorch"""
-    return np.sqrt(x)
+    """y = x^(1/2); the gradient at 0 is inf"""
+    return np.sqrt(floating(x))
+
+
+exp.rules(x=lambda gy, y: gy * y)
+expm1.rules(x=lambda gy, y: gy * (y + 1))
+log.rules(x=lambda gy, x: gy / x)
+log1p.rules(x=lambda gy, x: gy / (1 + x))
+sqrt.rules(x=lambda gy, y: gy / (2 * y))
+
+
+def square(x: Any) -> Any:
+    """y = x^2"""
+    return x * x
+
+
+def reciprocal(x: Any) -> Any:
+    """y = 1 / x"""
+    return div(1, x)
+
+
+def rsqrt(x: Any) -> Any:
+    """y = x^(-1/2)"""
+    return div(1, sqrt(x))
+
+
+# ---------------------------------------------------------------------------- trigonometry
 
 
 @primitive
-def abs(x):
-    """y = |x|; the gradient at 0 is 0"""
-    return np.abs(x)
+@quiet
+def sin(x):
+    """y = sin x"""
+    return np.sin(floating(x))
 
 
 @primitive
-def sign(x):
-    """y = 1, 0 or -1; the gradient is 0"""
-    return np.sign(x)
+@quiet
+def cos(x):
+    """y = cos x"""
+    return np.cos(floating(x))
+
+
+@primitive
+@quiet
+def tan(x):
+    """y = tan x"""
+    return np.tan(floating(x))
+
+
+@primitive
+@quiet
+def asin(x):
+    """y = the angle whose sine is x; NaN outside [-1, 1], with the gradient inf at either end"""
+    return np.arcsin(floating(x))
+
+
+@primitive
+@quiet
+def acos(x):
+    """y = the angle whose cosine is x; NaN outside [-1, 1], with the gradient -inf at either end"""
+    return np.arccos(floating(x))
+
+
+@primitive
+@quiet
+def atan(x):
+    """y = the angle whose tangent is x"""
+    return np.arctan(floating(x))
+
+
+@primitive
+def atan2(a, b):
+    """y = the angle of the point (b, a), in [-pi, pi]; the gradient at (0, 0) is NaN"""
+    return np.arctan2(a, b)
+
+
+@primitive
+@quiet
+def sinh(x):
+    """y = (e^x - e^-x) / 2"""
+    return np.sinh(floating(x))
+
+
+@primitive
+@quiet
+def cosh(x):
+    """y = (e^x + e^-x) / 2"""
+    return np.cosh(floating(x))
+
+
+sin.rules(x=lambda gy, x: gy * cos(x))
+cos.rules(x=lambda gy, x: -gy * sin(x))
+tan.rules(x=lambda gy, y: gy * (1 + y * y))
+asin.rules(x=lambda gy, x: gy * rsqrt((1 - x) * (1 + x)))
+acos.rules(x=lambda gy, x: -gy * rsqrt((1 - x) * (1 + x)))
+atan.rules(x=lambda gy, x: gy / (1 + x * x))
+atan2.rules(
+    a=lambda gy, a, b: gy * b / (a * a + b * b), b=lambda gy, a, b: -gy * a / (a * a + b * b)
+)
+sinh.rules(x=lambda gy, x: gy * cosh(x))
+cosh.rules(x=lambda gy, x: gy * sinh(x))
+
+# --------------------------------------------------------------------------- curves of neurons
 
 
 @primitive
 def tanh(x):
     """y = tanh(x)"""
-    return kernels.tanh(x)
+    return kernels.tanh(floating(x))
 
 
 @primitive
@@ -126,7 +250,7 @@ def tanh_grad(g, t):
 @primitive
 def sigmoid(x):
     """y = 1 / (1 + e^-x)"""
-    return kernels.sigmoid(x)
+    return kernels.sigmoid(floating(x))
 
 
 @primitive
@@ -148,23 +272,60 @@ def relu_grad(g, r):
 
 
 @primitive
-def astype(x, dtype):
-    """y = x in another dtype; the gradient comes back in x's own"""
-    return x.astype(dtype)
+def erf(x):
+    """y = 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x"""
+    x = floating(x)
+    return np.asarray(_erf(x), x.dtype)
 
 
-exp.rules(x=lambda gy, y: gy * y)
-log.rules(x=lambda gy, x: gy / x)
-sqrt.rules(x=lambda gy, y: gy / (2 * y))
-abs.rules(x=lambda gy, x: gy * sign(x))
-sign.rules(x=lambda gy: 0 * gy)
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
 tanh.rules(x=lambda gy, y: tanh_grad(gy, y))
 tanh_grad.rules(g=lambda gy, t: tanh_grad(gy, t), t=lambda gy, g, t: -2 * gy * g * t)
 sigmoid.rules(x=lambda gy, y: sigmoid_grad(gy, y))
 sigmoid_grad.rules(g=lambda gy, s: sigmoid_grad(gy, s), s=lambda gy, g, s: gy * g * (1 - 2 * s))
 relu.rules(x=lambda gy, y: relu_grad(gy, y))
 relu_grad.rules(g=lambda gy, r: relu_grad(gy, r))
-astype.rules(x=lambda gy: gy)  # the engine brings it to x's dtype
+erf.rules(x=lambda gy, x: gy * exp(-x * x) * (2 / math.sqrt(math.pi)))
+
+# ---------------------------------------------------------------- steps: their gradient is 0
+
+
+@primitive
+def abs(x):
+    """y = |x|; the gradient at 0 is 0"""
+    return np.abs(x)
+
+
+@primitive
+def sign(x):
+    """y = 1, 0 or -1; the gradient is 0"""
+    return np.sign(x)
+
+
+@primitive
+def floor(x):
+    """y = the largest integer not above x; the gradient is 0"""
+    return np.floor(x)
+
+
+@primitive
+def ceil(x):
+    """y = the smallest integer not below x; the gradient is 0"""
+    return np.ceil(x)
+
+
+@primitive
+def round(x, decimals):
+    """y = x to so many decimals, a half to the even neighbour; the gradient is 0"""
+    return np.round(x, decimals)
+
+
+abs.rules(x=lambda gy, x: gy * sign(x))
+sign.rules(x=zero)
+floor.rules(x=zero)
+ceil.rules(x=zero)
+round.rules(x=zero)
 
 # ------------------------------------------------------------------------ choosing between two
 
@@ -172,19 +333,22 @@ astype.rules(x=lambda gy: gy)  # the engine brings it to x's dtype
 @primitive
 def maximum(a, b):
     """y = the larger one, NaN if either is; a tie shares the gradient equally"""
-    return np.maximum(a, b)
+    y = np.maximum(a, b)
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
 def minimum(a, b):
     """y = the smaller one, NaN if either is; a tie shares the gradient equally"""
-    return np.minimum(a, b)
+    y = np.minimum(a, b)
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 @primitive
 def where(condition, a, b):
     """y = a where the condition holds, b elsewhere"""
-    return np.where(condition, a, b)
+    y = np.where(condition, a, b)
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 maximum.rules(
@@ -200,40 +364,11 @@ where.rules(
     b=lambda gy, condition: where(condition, 0, gy),
 )
 
-# ---------------------------------------------------------------- comparisons: no gradient
 
-
-@primitive
-def eq(a, b):
-    """y = (a == b)"""
-    return np.equal(a, b)
-
-
-@primitive
-def ne(a, b):
-    """y = (a != b)"""
-    return np.not_equal(a, b)
-
-
-@primitive
-def lt(a, b):
-    """y = (a < b)"""
-    return np.less(a, b)
-
-
-@primitive
-def le(a, b):
-    """y = (a <= b)"""
-    return np.less_equal(a, b)
-
-
-@primitive
-def gt(a, b):
-    """y = (a > b)"""
-    return np.greater(a, b)
-
-
-@primitive
-def ge(a, b):
-    """y = (a >= b)"""
-    return np.greater_equal(a, b)
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """y = x within [min, max], either of which may be missing; at a bound x has all the gradient"""
+    if min is None and max is None:
+        raise ValueError("clamp: expected min, max or both")
+    if min is not None:
+        x = where(x < min, min, x)
+    return x if max is None else where(x > max, max, x)

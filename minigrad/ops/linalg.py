@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import string
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from minigrad import kernels
 from minigrad.autograd import primitive
+from minigrad.dtypes import float64, promoted
 
-from .shape import reshape
+from .reduction import sum
+from .shape import diagonal, permute, reshape
 
 
 @primitive
 def gemm(a, b):
     """y = a b: (..., M, K) @ (..., K, N) -> (..., M, N), leading axes broadcast"""
-    return kernels.matmul(a, b)
+    y = kernels.matmul(a, b)
+    return y if y.dtype is not float64 else promoted(y, a, b)
 
 
 gemm.rules(a=lambda gy, b: gemm(gy, b.mT), b=lambda gy, a: gemm(a.mT, gy))
@@ -29,7 +36,7 @@ def matmul(a: Any, b: Any) -> Any:
         return gemm(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: expected at least one axis each, got {a.shape} and {b.shape}")
-    if b.ndim <= 2 < a.ndim:  # one product of all rows, and one for b's gradient
+    if b.ndim <= 2 < a.ndim and a.shape[-1]:  # one product of all rows, and one for b's gradient
         rows = matmul(reshape(a, (-1, a.shape[-1])), b)
         return reshape(rows, (*a.shape[:-1], *rows.shape[1:]))
     y = gemm(
@@ -48,3 +55,84 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """y = x W^T + b: (..., I), (O, I), (O) -> (..., O)"""
     y = matmul(x, weight.mT)
     return y if bias is None else y + bias
+
+
+# ----------------------------------------------------------------------------------- einsum
+
+
+@primitive
+def contract(a, b, left, right, out):
+    """y[out] = sum over the letters not in `out` of a[left] b[right]
+
+    A string of letters names the axes of each; every letter stands in two of them or in all three.
+    """
+    y = np.asarray(np.einsum(f"{left},{right}->{out}", a, b, optimize=True))
+    return y if y.dtype is not float64 else promoted(y, a, b)
+
+
+contract.rules(  # each operand changes places with y
+    a=lambda gy, b, left, right, out: contract(gy, b, out, right, left),
+    b=lambda gy, a, left, right, out: contract(a, gy, left, out, right),
+)
+
+
+def einsum(equation: str, xs: Sequence[Any]) -> Any:
+    """y = the sum of products that `equation` says, as in numpy: 'ij,jk->ik', '...ii->...i'
+
+    Without '->' the letters that stand once come out, in alphabetical order, after '...'.
+    More than two operands are multiplied from left to right.
+    """
+    names, out = _parsed(equation, [x.ndim for x in xs])
+    sizes: dict[str, int] = {}
+    for letters, x in zip(names, xs, strict=True):
+        for n, size in zip(letters, x.shape, strict=True):
+            if size != 1 and sizes.setdefault(n, size) != size:
+                raise ValueError(
+                    f"einsum: {equation!r} gives the letter {n!r} to axes of {sizes[n]} and {size}"
+                )
+    left, y = _simplified(names[0], xs[0], "".join([out, *names[1:]]))
+    for i in range(1, len(xs)):
+        later = "".join([out, *names[i + 1 :]])
+        right, x = _simplified(names[i], xs[i], left + later)
+        left, y = _simplified(left, y, right + later)
+        together = "".join(n for n in dict.fromkeys(left + right) if n in later)
+        y, left = contract(y, x, left, right, together), together
+    return permute(y, tuple(left.index(n) for n in out))
+
+
+def _simplified(letters: str, x: Any, used: str) -> tuple[str, Any]:
+    """x with one axis per letter (its diagonal where one stands twice), those not `used` summed."""
+    for n in dict.fromkeys(letters):
+        while letters.count(n) > 1:
+            i = letters.index(n)
+            k = letters.index(n, i + 1)
+            x = diagonal(x, 0, i, k)
+            letters = "".join(m for j, m in enumerate(letters) if j not in (i, k)) + n
+    alone = tuple(i for i, n in enumerate(letters) if n not in used)
+    if alone:
+        x = sum(x, alone, False)
+    return "".join(n for n in letters if n in used), x
+
+
+def _parsed(equation: str, ndims: Sequence[int]) -> tuple[list[str], str]:
+    """The letters of the axes of each operand and of the result, '...' written out."""
+    left, arrow, out = equation.replace(" ", "").partition("->")
+    names = left.split(",")
+    if len(names) != len(ndims):
+        raise ValueError(f"einsum: {equation!r} names {len(names)} operands, got {len(ndims)}")
+    spare = [n for n in string.ascii_letters if n not in equation]
+    most = max(n - len(s) + 3 for s, n in zip(names, ndims, strict=True)) if "..." in left else 0
+    dots = "".join(spare[: max(0, most)])
+    for i, (s, ndim) in enumerate(zip(names, ndims, strict=True)):
+        count = ndim - len(s) + 3  # axes that '...' stands for
+        names[i] = s.replace("...", dots[len(dots) - count :] if 0 < count <= len(dots) else "")
+        if len(names[i]) != ndim or not all(n.isalpha() for n in names[i]):
+            raise ValueError(f"einsum: {s!r} in {equation!r} does not name {ndim} axes")
+    everything = "".join(names)
+    if not arrow:
+        once = sorted(n for n in set(everything) - set(dots) if everything.count(n) == 1)
+        return names, dots + "".join(once)
+    out = out.replace("...", dots)
+    if len(set(out)) < len(out) or not set(out) <= set(everything):
+        raise ValueError(f"einsum: the result of {equation!r} repeats a letter or has a new one")
+    return names, out

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import primitive
+
+from .elementwise import where
+from .indexing import getitem
 
 
 @primitive
@@ -38,7 +41,40 @@ def alias(x):
 @primitive
 def flip(x, dims):
     """y = x with the order along `dims` reversed"""
-    return np.flip(x, dims)
+    return np.flip(x, dims if x.ndim else ())
+
+
+@primitive
+def roll(x, shifts, dims):
+    """y = x moved by `shifts` along `dims`; what leaves at one end comes in at the other"""
+    return np.roll(x, shifts, dims)
+
+
+@primitive
+def pad(x, widths, value):
+    """y = x with (before, after) elements `value` added to each axis"""
+    return np.pad(x, widths, constant_values=value)
+
+
+@primitive
+def unfold(x, dim, size, step):
+    """y = windows of `size` elements, every `step` along `dim`
+
+    (..., n, ...) -> (..., w, ..., size), with w = (n - size) // step + 1
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, dim)
+    return np.moveaxis(np.moveaxis(windows, dim, 0)[::step], 0, dim)
+
+
+@primitive
+def fold(g, dim, step, shape):
+    """y = zeros of `shape`, with the windows g added where they came from: the rule of unfold"""
+    y = np.zeros(shape, g.dtype)
+    windows = np.moveaxis(y, dim, 0)
+    parts = np.moveaxis(g, dim, 0)  # (w, ..., size)
+    for k in range(g.shape[-1]):
+        windows[k : k + step * len(parts) : step][: len(parts)] += parts[..., k]
+    return y
 
 
 @primitive
@@ -54,15 +90,22 @@ def split(x, sizes, dim):
 
 
 reshape.rules(x=lambda gy, x_shape: reshape(gy, x_shape))
-permute.rules(x=lambda gy, dims: permute(gy, tuple(np.argsort([d % len(dims) for d in dims]))))
+permute.rules(x=lambda gy, dims: permute(gy, tuple(np.argsort(dims))))
 broadcast_to.rules(x=lambda gy: gy)
 alias.rules(x=lambda gy: gy)
 flip.rules(x=lambda gy, dims: flip(gy, dims))
+roll.rules(x=lambda gy, shifts, dims: roll(gy, tuple(-n for n in shifts), dims))
+pad.rules(
+    x=lambda gy, x_shape, widths: getitem(
+        gy, tuple(slice(w[0], w[0] + n) for w, n in zip(widths, x_shape, strict=True))
+    )
+)
+unfold.rules(x=lambda gy, x_shape, dim, step: fold(gy, dim, step, x_shape))
+fold.rules(g=lambda gy, g_shape, dim, step: unfold(gy, dim, g_shape[-1], step))
 
 
 @split.joint_rule("x")
 def _split_rule(gy: list, x_shape: tuple[int, ...], sizes: Sequence[int], dim: int) -> tuple:
-    dim %= len(x_shape)
     dtype = next(g.dtype for g in gy if g is not None)
     shapes = [(*x_shape[:dim], n, *x_shape[dim + 1 :]) for n in sizes]
     pieces = [np.zeros(n, dtype) if g is None else g for g, n in zip(gy, shapes, strict=True)]
@@ -80,7 +123,8 @@ def _cat_rule(gy: Any, dim: int, xs_shape: list[tuple[int, ...]]) -> Any:
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """y = x with two axes exchanged"""
     dims = list(range(x.ndim))
-    dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
+    if dims:
+        dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
     return permute(x, tuple(dims))
 
 
@@ -93,29 +137,29 @@ def unbind(x: Any, dim: int = 0) -> tuple:
     """(x[0], x[1], ...) along `dim`, which disappears"""
     if x.shape[dim] == 0:
         return ()
-    return tuple(squeeze(piece, dim) for piece in split(x, (1,) * x.shape[dim], dim))
+    return tuple(squeeze(piece, (dim,)) for piece in split(x, (1,) * x.shape[dim], dim))
+
+
+def pieces(x: Any, size: int, dim: int) -> tuple:
+    """x cut along `dim` into pieces of `size`, the last one smaller where it does not divide"""
+    n = x.shape[dim]
+    return split(x, tuple(min(size, n - i) for i in range(0, max(n, 1), size)), dim)
 
 
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
     """x cut along `dim` into that many pieces, the last ones smaller where it does not divide"""
-    n = x.shape[dim]
-    size = max(1, -(-n // chunks))
-    return split(x, tuple(min(size, n - i) for i in range(0, max(n, 1), size)), dim)
+    return pieces(x, max(1, -(-x.shape[dim] // chunks)), dim)
 
 
 def unsqueeze(x: Any, dim: int) -> Any:
-    """y = x with a new axis of size 1 at `dim`"""
-    at = dim + x.ndim + 1 if dim < 0 else dim
-    if not 0 <= at <= x.ndim:
-        raise IndexError(f"unsqueeze: dim {dim} is out of range for shape {x.shape}")
-    return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+    """y = x with a new axis of size 1 at `dim`, counted from the front"""
+    return reshape(x, (*x.shape[:dim], 1, *x.shape[dim:]))
 
 
-def squeeze(x: Any, dim: int | tuple[int, ...] | None = None) -> Any:
-    """y = x without its axes of size 1, or without `dim` if that has size 1"""
-    dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    drop = {d % x.ndim for d in dims if x.shape[d] == 1}
-    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in drop))
+def squeeze(x: Any, dims: Sequence[int] | None = None) -> Any:
+    """y = x without its axes of size 1, or without those of `dims` that have size 1"""
+    keep = (n for i, n in enumerate(x.shape) if n != 1 or (dims is not None and i not in dims))
+    return reshape(x, tuple(keep))
 
 
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -123,4 +167,41 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     if x.ndim == 0:
         return reshape(x, (1,))
     start, end = start_dim % x.ndim, end_dim % x.ndim + 1
-    return reshape(x, (*x.shape[:start], builtins.int(np.prod(x.shape[start:end])), *x.shape[end:]))
+    return reshape(x, (*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:]))
+
+
+def repeat(x: Any, times: Sequence[int]) -> Any:
+    """y = x laid `times` times along each axis, new axes in front: repeat((a, b), (2,)) is abab"""
+    shape = (1,) * (len(times) - x.ndim) + tuple(x.shape)
+    apart = tuple(m for n in shape for m in (1, n))
+    spread = tuple(m for t, n in zip(times, shape, strict=True) for m in (t, n))
+    y = broadcast_to(reshape(x, apart), spread)
+    return reshape(y, tuple(t * n for t, n in zip(times, shape, strict=True)))
+
+
+def tril(x: Any, diagonal: int = 0) -> Any:
+    """y = x where column - row <= diagonal, else 0: the last two axes are rows and columns"""
+    return where(_lower(x.shape, diagonal), x, 0)
+
+
+def triu(x: Any, diagonal: int = 0) -> Any:
+    """y = x where column - row >= diagonal, else 0: the last two axes are rows and columns"""
+    return where(_lower(x.shape, diagonal - 1), 0, x)
+
+
+def _lower(shape: Sequence[int], diagonal: int) -> np.ndarray:
+    rows, columns = shape[-2:]
+    return np.arange(columns) - np.arange(rows)[:, None] <= diagonal
+
+
+def diagonal(x: Any, offset: int, dim1: int, dim2: int) -> Any:
+    """y[..., i] = x at (i, i + offset) on the axes dim1, dim2, which go
+
+    For a negative offset at (i - offset, i).
+    """
+    rest = [i for i in range(x.ndim) if i not in (dim1, dim2)]
+    rows, columns = x.shape[dim1], x.shape[dim2]
+    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    at = np.arange(n)
+    y = permute(x, (*rest, dim1, dim2))
+    return getitem(y, (..., at - min(offset, 0), at + max(offset, 0)))
