@@ -32,20 +32,15 @@ def result_type(*operands: Any) -> np.dtype:
     Within one of these categories arrays with axes decide, then 0-d ones, then Python's numbers,
     a float among which counts as the default dtype.
     """
-    found: np.dtype | None = None
     ranks: tuple[list, list, list] = ([], [], [])
     for x in operands:
         if not hasattr(x, "dtype"):
             ranks[2].append(_of_number(x))
         else:
             ranks[0 if x.ndim else 1].append(x.dtype)
-    for dtypes in ranks:
-        if dtypes:
-            dtype = np.result_type(*dtypes)
-            if found is None or _category(dtype) > _category(found):
-                found = dtype
-    assert found is not None
-    return found
+    highest = max(_category(dtype) for dtypes in ranks for dtype in dtypes)
+    deciding = ([d for d in dtypes if _category(d) == highest] for dtypes in ranks)
+    return np.result_type(*next(dtypes for dtypes in deciding if dtypes))
 
 
 def promoted(y: Any, *operands: Any) -> Any:

@@ -12,16 +12,19 @@ from .dtypes import get_default_dtype
 
 def show(tensor: Any) -> str:
     """tensor([[1., 2.], [3., 4.]], dtype=..., grad_fn=<...>): what is not obvious is named"""
-    parts = [_elements(tensor.data)]
+    text, suffixes = "tensor(" + _elements(tensor.data), []
     if tensor.data.size == 0 and tensor.shape != (0,):
-        parts.append(f"size={tensor.shape}")
+        suffixes.append(f"size={tensor.shape}")
     if tensor.dtype not in (get_default_dtype(), np.int64, np.bool_):
-        parts.append(f"dtype={tensor.dtype.name}")
+        suffixes.append(f"dtype={tensor.dtype.name}")
     if tensor.node is not None:
-        parts.append(f"grad_fn=<{tensor.node.plan.name}>")
+        suffixes.append(f"grad_fn=<{tensor.node.plan.name}>")
     elif tensor.requires_grad:
-        parts.append("requires_grad=True")
-    return f"tensor({', '.join(parts)})"
+        suffixes.append("requires_grad=True")
+    for suffix in suffixes:
+        room = 78 - (len(text) - text.rfind("\n")) - len(suffix)
+        text += (", " if room >= 0 else ",\n" + " " * len("tensor(")) + suffix
+    return text + ")"
 
 
 def _elements(array: np.ndarray) -> str:
@@ -34,7 +37,7 @@ def _elements(array: np.ndarray) -> str:
                 shown = np.take(shown, [0, 1, 2, -3, -2, -1], axis)
     one = _float_format(shown) if array.dtype.kind == "f" else str
     width = max(len(one(x)) for x in shown.ravel())
-    return np.array2string(
+    text = np.array2string(
         array,
         formatter={"all": lambda x: one(x).rjust(width)},
         max_line_width=80,
@@ -43,6 +46,7 @@ def _elements(array: np.ndarray) -> str:
         separator=", ",
         prefix="tensor(",
     )
+    return text.replace(", ..., ", ",  ..., ")
 
 
 def _float_format(array: np.ndarray) -> Callable[[Any], str]:

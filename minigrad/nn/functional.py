@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-import operator
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.creation import generator
 from minigrad.functions import where
-from minigrad.ops import elementwise, indexing, linalg
+from minigrad.ops import indexing, linalg, reduction, shape
 from minigrad.tensor import Tensor
+
+from .loss_functions import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)  # fmt: skip
+
+__all__ = [
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_similarity",
+    "cross_entropy", "dropout", "elu", "embedding", "gelu", "hardsigmoid", "hardtanh", "huber_loss",
+    "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid",
+    "mse_loss", "nll_loss", "one_hot", "pad", "relu", "sigmoid", "silu", "smooth_l1_loss",
+    "softmax", "softplus", "softsign", "tanh",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------- activations
+
+elu = Tensor.elu
+gelu = Tensor.gelu
+hardsigmoid = Tensor.hardsigmoid
+hardtanh = Tensor.hardtanh
+leaky_relu = Tensor.leaky_relu
+log_softmax = Tensor.log_softmax
+logsigmoid = Tensor.logsigmoid
+relu = Tensor.relu
+sigmoid = Tensor.sigmoid
+silu = Tensor.silu
+softmax = Tensor.softmax
+softplus = Tensor.softplus
+softsign = Tensor.softsign
+tanh = Tensor.tanh
+
+# --------------------------------------------------------------------------- maps and tables
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,7 +74,66 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
     y = indexing.getitem(weight, index)
     if padding_idx is None:
         return y
-    return where((index == padding_idx)[..., None], y.detach(), y)
+    return where((index == padding_idx % rows)[..., None], y.detach(), y)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+    """y[..., c] = 1 where the integer is c, else 0: (...) -> (..., C), int64
+
+    C is num_classes, or one more than the largest integer.
+    """
+    index = np.asarray(tensor)
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: expected integers, got {index.dtype}")
+    if num_classes == -1:
+        if index.size == 0:
+            raise ValueError("one_hot: num_classes cannot be guessed from no integers")
+        num_classes = int(index.max()) + 1
+    if index.size and (index.min() < 0 or index.max() >= num_classes):
+        worst = index.min() if index.min() < 0 else index.max()
+        raise IndexError(f"one_hot: {worst} is outside 0 .. {num_classes - 1}")
+    return Tensor.box((index[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """y = x with elements added in front of and behind its axes, the last axis first
+
+    pad: (before, after) of the last axis, then of the one before it, ...; negative: cut off.
+    mode: constant (`value`, or 0), reflect, replicate or circular.
+    """
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise ValueError(f"pad: {tuple(pad)} does not come in pairs for axes of {input.shape}")
+    widths = [(0, 0)] * (input.ndim - len(pad) // 2)
+    widths += [(int(a), int(b)) for a, b in zip(pad[-2::-2], pad[::-2], strict=True)]
+    if mode == "constant":
+        return _pad_constant(input, widths, 0 if value is None else value)
+    modes = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    if mode not in modes:
+        raise ValueError(f"pad: mode is constant, {', '.join(modes)}, not {mode!r}")
+    for dim, (before, after) in enumerate(widths):
+        size = input.shape[dim]
+        most = {"reflect": size - 1, "circular": size}.get(mode, max(before, after, 0))
+        if min(before, after) < 0 or max(before, after) > most or (size == 0 < before + after):
+            raise ValueError(f"pad: {mode} by {(before, after)} on axis {dim} of size {size}")
+        if before or after:
+            index = np.pad(np.arange(size), (before, after), mode=modes[mode])  # type: ignore[call-overload]
+            input = indexing.index_select(input, dim, index)
+    return input
+
+
+def _pad_constant(x: Tensor, widths: Sequence[tuple[int, int]], value: float) -> Tensor:
+    sizes = [n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)]
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"pad: {list(widths)} cuts off more than there is of {x.shape}")
+    if any(min(w) < 0 for w in widths):
+        cut = (slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True))
+        x = indexing.getitem(x, tuple(cut))
+    return shape.pad(x, tuple((max(a, 0), max(b, 0)) for a, b in widths), value)
+
+
+# --------------------------------------------------------------------------------- by chance
 
 
 def probability(name: str, p: float) -> float:
@@ -51,73 +151,77 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return input * (keep / max(1 - p, np.finfo(float).tiny)).astype(input.dtype)
 
 
-def cross_entropy(
+# --------------------------------------------------------------------------------- normalised
+
+
+def layer_norm(
     input: Tensor,
-    target: Any,
+    normalized_shape: Sequence[int] | int,
     weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
-    """l = -w_t ln softmax(x)_t, in nats; the mean is weighted: sum l / sum w_t
+    """y = (x - mean x) / sqrt(var x + eps) w + b, mean and variance over the last axes
 
-    input (N, C, ...) or (C): unnormalised scores; target (N, ...) or (): classes 0 .. C-1, or
-    `ignore_index` where there is nothing to learn. weight (C). reduction: mean, sum or none.
-    label_smoothing e mixes the target with the uniform one: (1 - e) l + e / C sum_c -w_c ln p_c.
+    normalized_shape: the sizes of these axes, and the shape of weight and bias.
+    Source: Ba, Kiros and Hinton 2016.
     """
-    axis = 1 if input.ndim > 1 else 0
-    target = np.asarray(target)
-    _check_classes(input, target, axis, ignore_index)
-    log_p = input.log_softmax(axis)
-    used = target != ignore_index
-    w = np.ones((), input.dtype) if weight is None else np.asarray(weight.detach())
-    picked = np.where(used, target, 0)
-    w_target = np.where(used, w[picked] if w.ndim else w, 0).astype(input.dtype)  # (N, ...)
-    loss = -w_target * indexing.gather(log_p, axis, np.expand_dims(picked, axis)).squeeze(axis)
-    if label_smoothing:
-        across = [1] * input.ndim
-        across[axis] = -1
-        even = (log_p * w.reshape(across if w.ndim else ())).sum(axis) * used.astype(input.dtype)
-        smooth = probability("cross_entropy: label_smoothing", label_smoothing)
-        loss = (1 - smooth) * loss - smooth / input.shape[axis] * even
-    return reduce(loss, reduction, w_target.sum())
+    inner = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not inner or input.shape[-len(inner) :] != inner:
+        raise ValueError(f"layer_norm: input {input.shape} does not end in {inner}")
+    for name, p in (("weight", weight), ("bias", bias)):
+        if p is not None and p.shape != inner:
+            raise ValueError(f"layer_norm: {name} has shape {p.shape}, expected {inner}")
+    dims = tuple(range(input.ndim - len(inner), input.ndim))
+    y = reduction.standardize(input, dims, eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
-def reduce(loss: Tensor, reduction: str, count: Any = None) -> Tensor:
-    """mean: sum of the losses / count (default: how many); sum; none: as they are."""
-    if reduction == "none":
-        return loss
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "mean":
-        return loss.sum() / (loss.numel() if count is None else count)
-    raise ValueError(f"reduction: expected mean, sum or none, got {reduction!r}")
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """y = (x - mean x) / sqrt(var x + eps) w + b, for each channel: (N, C, ...), w and b (C)
+
+    Training (or without running statistics): mean and variance over all axes but 1; the running
+    ones move towards them in place by `momentum`, with the variance's correction 1. Else the
+    running ones. Source: Ioffe and Szegedy 2015.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"batch_norm: expected (N, C, ...), got shape {input.shape}")
+    channels = input.shape[1]
+    given = {
+        "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias
+    }  # fmt: skip
+    for name, p in given.items():
+        if p is not None and p.shape != (channels,):
+            raise ValueError(f"batch_norm: {name} has shape {p.shape}, expected ({channels},)")
+    across = (1, channels, *(1,) * (input.ndim - 2))
+    if training or running_mean is None or running_var is None:
+        dims = tuple(i for i in range(input.ndim) if i != 1)
+        count = math.prod(input.shape[i] for i in dims)
+        if count < 2:
+            raise ValueError(
+                f"batch_norm: training needs more than {count} value(s) per channel, got shape "
+                f"{input.shape}"
+            )
+        y = reduction.standardize(input, dims, eps)
+        for running, now in ((running_mean, np.mean), (running_var, _unbiased)):
+            if running is not None and training:
+                running.copy_((1 - momentum) * running.data + momentum * now(input.data, dims))
+    else:
+        d = input - running_mean.reshape(across)
+        y = d / (running_var.reshape(across) + eps).sqrt()
+    y = y if weight is None else y * weight.reshape(across)
+    return y if bias is None else y + bias.reshape(across)
 
 
-def _check_classes(input: Tensor, target: np.ndarray, axis: int, ignore_index: int) -> None:
-    if input.ndim == 0:
-        raise ValueError("cross_entropy: input has no axis of classes")
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: expected integer classes, got {target.dtype}")
-    expected = input.shape[:axis] + input.shape[axis + 1 :]
-    if target.shape != expected:
-        raise ValueError(
-            f"cross_entropy: input of shape {input.shape} has its classes on axis {axis}, so the "
-            f"target must be {expected}, got {target.shape}"
-        )
-    wrong = target[(target != ignore_index) & ((target < 0) | (target >= input.shape[axis]))]
-    if wrong.size:
-        raise IndexError(f"cross_entropy: class {wrong[0]} is outside 0 .. {input.shape[axis] - 1}")
-
-
-relu, tanh, sigmoid = elementwise.relu, elementwise.tanh, elementwise.sigmoid
-
-
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """y = e^x / sum e^x along `dim`"""
-    return input.softmax(operator.index(dim))
-
-
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """y = x - ln sum e^x along `dim`"""
-    return input.log_softmax(operator.index(dim))
+def _unbiased(x: np.ndarray, dims: tuple[int, ...]) -> np.ndarray:
+    return x.var(dims, ddof=1)

@@ -202,7 +202,7 @@ def atan(x):
 
 @primitive
 def atan2(a, b):
-    """y = the angle of the point (b, a), in [-pi, pi]; the gradient at (0, 0) is NaN"""
+    """y = the angle of the point (b, a), in [-pi, pi]; the gradient at (0, 0) is 0"""
     return np.arctan2(a, b)
 
 
@@ -220,6 +220,12 @@ def cosh(x):
     return np.cosh(floating(x))
 
 
+def _square_of_radius(a: Any, b: Any) -> Any:
+    """a^2 + b^2, or 1 at the origin, where no angle is nearer than another"""
+    square_of_radius = a * a + b * b
+    return where(square_of_radius == 0, 1, square_of_radius)
+
+
 sin.rules(x=lambda gy, x: gy * cos(x))
 cos.rules(x=lambda gy, x: -gy * sin(x))
 tan.rules(x=lambda gy, y: gy * (1 + y * y))
@@ -227,7 +233,8 @@ asin.rules(x=lambda gy, x: gy * rsqrt((1 - x) * (1 + x)))
 acos.rules(x=lambda gy, x: -gy * rsqrt((1 - x) * (1 + x)))
 atan.rules(x=lambda gy, x: gy / (1 + x * x))
 atan2.rules(
-    a=lambda gy, a, b: gy * b / (a * a + b * b), b=lambda gy, a, b: -gy * a / (a * a + b * b)
+    a=lambda gy, a, b: gy * b / _square_of_radius(a, b),
+    b=lambda gy, a, b: -gy * a / _square_of_radius(a, b),
 )
 sinh.rules(x=lambda gy, x: gy * cosh(x))
 cosh.rules(x=lambda gy, x: gy * sinh(x))
@@ -352,12 +359,12 @@ def where(condition, a, b):
 
 
 maximum.rules(
-    a=lambda gy, a, b: where(a > b, gy, where(a == b, gy / 2, 0)),
-    b=lambda gy, a, b: where(b > a, gy, where(a == b, gy / 2, 0)),
+    a=lambda gy, a, b: where(a == b, gy / 2, where(a < b, 0, gy)),
+    b=lambda gy, a, b: where(a == b, gy / 2, where(b < a, 0, gy)),
 )
 minimum.rules(
-    a=lambda gy, a, b: where(a < b, gy, where(a == b, gy / 2, 0)),
-    b=lambda gy, a, b: where(b < a, gy, where(a == b, gy / 2, 0)),
+    a=lambda gy, a, b: where(a == b, gy / 2, where(a > b, 0, gy)),
+    b=lambda gy, a, b: where(a == b, gy / 2, where(b > a, 0, gy)),
 )
 where.rules(
     a=lambda gy, condition: where(condition, gy, 0),

@@ -121,8 +121,8 @@ def _parsed(equation: str, ndims: Sequence[int]) -> tuple[list[str], str]:
     if len(names) != len(ndims):
         raise ValueError(f"einsum: {equation!r} names {len(names)} operands, got {len(ndims)}")
     spare = [n for n in string.ascii_letters if n not in equation]
-    most = max(n - len(s) + 3 for s, n in zip(names, ndims, strict=True)) if "..." in left else 0
-    dots = "".join(spare[: max(0, most)])
+    open_ends = (n - len(s) + 3 for s, n in zip(names, ndims, strict=True) if "..." in s)
+    dots = "".join(spare[: max(0, max(open_ends, default=0))])
     for i, (s, ndim) in enumerate(zip(names, ndims, strict=True)):
         count = ndim - len(s) + 3  # axes that '...' stands for
         names[i] = s.replace("...", dots[len(dots) - count :] if 0 < count <= len(dots) else "")

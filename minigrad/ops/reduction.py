@@ -80,7 +80,8 @@ def logsumexp(x, dims, keepdim):
 
 def _extremum_rule(gy: Any, x: Any, y: Any, dims: Axes) -> Any:
     ties = x == reshape(y, _kept(x.shape, dims))
-    return where(ties, reshape(gy / sum(ties, dims, False), _kept(x.shape, dims)), 0)
+    share = reshape(gy, _kept(x.shape, dims)) / sum(ties, dims, True)
+    return where(ties, share, 0)
 
 
 def _logsumexp_rule(gy: Any, x: Any, y: Any, dims: Axes) -> Any:
