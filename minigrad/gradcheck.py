@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -148,9 +149,10 @@ def _complex_step(case: Case) -> Iterator[Finding]:
         point: Arrays = [x.astype(np.complex128) for x in case.point()]
         point[n][k] += 1j * STEP
         try:
-            with reference_kernels(), np.errstate(all="ignore"):
+            with reference_kernels(), np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 moved = case.outputs(point)
-        except TypeError:  # numpy's way to say that a function knows no complex numbers
+        except (TypeError, np.exceptions.ComplexWarning):  # numpy on what knows no complex numbers
             return
         if len(moved) != len(ys) or not all(np.iscomplexobj(y) for y in moved):
             return

@@ -77,7 +77,7 @@ class Reduction(Value):
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False
     ) -> Tensor:
         """y = product of x over `dim`; of integers and booleans in int64"""
-        x = self if self.dtype.kind == "f" else elementwise.astype(self, np.dtype(np.int64))
+        x = self if self.dtype.kind in "fc" else elementwise.astype(self, np.dtype(np.int64))
         return reduction.prod(x, axes("prod", self, dim, axis), keepdim or keepdims)
 
     def norm(

@@ -157,7 +157,7 @@ def cross_entropy(
     log_p = input.log_softmax(axis)
     w: Any = 1 if weight is None else weight.reshape(_across(input, axis))
     t = as_tensor(target)
-    if t.dtype.kind == "f" and t.shape == input.shape:
+    if t.dtype.kind not in "iub" and t.shape == input.shape:
         t = t * (1 - label_smoothing) + label_smoothing / classes
         losses = -(t * w * log_p).sum(axis)
         return reduce(losses, reduction)

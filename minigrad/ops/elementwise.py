@@ -78,10 +78,16 @@ def zero(gy: Any) -> Any:
 
 
 def _power_rule(a: Any, b: Any) -> Any:
-    """d a^b / da = b a^(b-1), also at b = 0"""
+    """d a^b / da = b a^(b-1), also at a = b = 0"""
     if isinstance(b, (builtins.int, builtins.float)):  # a plain number leaves the dtype to a
         return b * pow(a, b - 1) if b else zero(a)
-    return b * pow(a, where(b == 0, 1, b) - 1)
+    return b * pow(a, where((b == 0) & (a == 0), 1, b) - 1)
+
+
+def _log_of_base(y: Any, a: Any, b: Any) -> Any:
+    """ln a as in d a^b / db = a^b ln a, which is 0 where a = 0 <= b; in y's dtype"""
+    base = a.astype(y.dtype) if hasattr(a, "dtype") else np.full((), a, y.dtype)
+    return log(where((b >= 0) & (base == 0), 1, base))
 
 
 add.rules(a=lambda gy: gy, b=lambda gy: gy)
@@ -90,7 +96,7 @@ mul.rules(a=lambda gy, b: gy * b, b=lambda gy, a: gy * a)
 div.rules(a=lambda gy, b: gy / b, b=lambda gy, y, b: -gy * y / b)
 pow.rules(
     a=lambda gy, a, b: gy * _power_rule(a, b),
-    b=lambda gy, y, a, b: gy * y * log(where((b >= 0) & (a == 0), 1, a)),
+    b=lambda gy, y, a, b: gy * y * _log_of_base(y, a, b),
 )
 neg.rules(x=lambda gy: -gy)
 astype.rules(x=lambda gy: gy)  # the engine brings it to x's dtype
@@ -203,7 +209,8 @@ def atan(x):
 @primitive
 def atan2(a, b):
     """y = the angle of the point (b, a), in [-pi, pi]; the gradient at (0, 0) is 0"""
-    return np.arctan2(a, b)
+    y = np.arctan2(a, b)
+    return y if y.dtype is not float64 else promoted(y, a, b, 1.0)
 
 
 @primitive

@@ -13,7 +13,7 @@ from minigrad.autograd import primitive
 from minigrad.dtypes import float64, promoted
 
 from .reduction import sum
-from .shape import diagonal, permute, reshape
+from .shape import broadcast_to, diagonal, permute, reshape
 
 
 @primitive
@@ -90,6 +90,10 @@ def einsum(equation: str, xs: Sequence[Any]) -> Any:
                 raise ValueError(
                     f"einsum: {equation!r} gives the letter {n!r} to axes of {sizes[n]} and {size}"
                 )
+    xs = [  # an axis of size 1 broadcasts
+        broadcast_to(x, tuple(sizes.get(n, 1) for n in letters))
+        for letters, x in zip(names, xs, strict=True)
+    ]
     left, y = _simplified(names[0], xs[0], "".join([out, *names[1:]]))
     for i in range(1, len(xs)):
         later = "".join([out, *names[i + 1 :]])
