@@ -106,6 +106,7 @@ fold.rules(g=lambda gy, g_shape, dim, step: unfold(gy, dim, g_shape[-1], step))
 
 @split.joint_rule("x")
 def _split_rule(gy: list, x_shape: tuple[int, ...], sizes: Sequence[int], dim: int) -> tuple:
+    dim %= len(x_shape)
     dtype = next(g.dtype for g in gy if g is not None)
     shapes = [(*x_shape[:dim], n, *x_shape[dim + 1 :]) for n in sizes]
     pieces = [np.zeros(n, dtype) if g is None else g for g, n in zip(gy, shapes, strict=True)]
@@ -135,6 +136,7 @@ def stack(xs: Sequence[Any], dim: int = 0) -> Any:
 
 def unbind(x: Any, dim: int = 0) -> tuple:
     """(x[0], x[1], ...) along `dim`, which disappears"""
+    dim %= x.ndim
     if x.shape[dim] == 0:
         return ()
     return tuple(squeeze(piece, (dim,)) for piece in split(x, (1,) * x.shape[dim], dim))
