@@ -186,9 +186,11 @@ def _fit(g: Any, u: Vertex, v: Node) -> Any:
     """Undoes the broadcasting of an input of shape u.shape, and brings g to its dtype."""
     if g.shape != u.shape:
         more = len(g.shape) - len(u.shape)
-        sizes = (0,) * more + u.shape  # 0: an axis that broadcasting added
+        sizes = (-1,) * more + u.shape  # -1: an axis that broadcasting added
         axes = (
-            tuple(i for i, n in enumerate(sizes) if n != g.shape[i] and n < 2) if more >= 0 else ()
+            tuple(i for i, n in enumerate(sizes) if n in (-1, 1) and n != g.shape[i])
+            if more >= 0
+            else ()
         )
         if more < 0 or any(n != g.shape[i] for i, n in enumerate(sizes) if i not in axes):
             raise RuntimeError(
