@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .autograd import grad
+from .creation import tensor
 from .nn.module import Module
 from .nn.recurrent import Recurrent
 from .nn.sequence import pack_padded_sequence, pad_packed_sequence
-from .tensor import Tensor, tensor
+from .tensor import Tensor
 
 T, B = 6, 4
 LENGTHS = (3, 6, 1, 4)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.autograd import no_grad
-from minigrad.tensor import Tensor, generator
+from minigrad.creation import generator
+from minigrad.tensor import Tensor
 
 from .bptt import map_states
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.tensor import Tensor, cat, generator, stack, zeros
+from minigrad.creation import generator, zeros
+from minigrad.functions import cat, stack
+from minigrad.tensor import Tensor
 
 from . import functional as F
 from .attention import Attention

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.creation import zeros
 from minigrad.ops.recurrent import put_rows, take_rows
 from minigrad.ops.shape import cat, flip, reshape, split, stack, transpose, unbind
 from minigrad.tensor import Tensor
