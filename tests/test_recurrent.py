@@ -75,6 +75,10 @@ def test_zoneout_and_recurrent_dropout_against_the_complex_step(kind, train):
     check_against_equations(kind, {"zoneout": 0.3}, {"recurrent_dropout": 0.4}, train)
 
 
+def test_recurrent_dropout_where_the_reset_gate_comes_before():
+    check_against_equations("GRU", {"reset_after": False}, {"recurrent_dropout": 0.4}, True)
+
+
 def check_against_equations(kind: str, options: dict, more: dict, train: bool) -> None:
     T, B, I, H = 3, 2, 2, 3
     rng = np.random.default_rng(3)
