@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from minigrad.kernels import reference
 
 native = pytest.importorskip("minigrad.kernels.native", reason="the C extension is not built")
+native_recurrent = pytest.importorskip("minigrad.kernels.native_recurrent")
 Arrays = dict[str, Any]
 
 NETS = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}  # gates
@@ -222,7 +223,7 @@ def test_wrong_gradients_are_named(net, name) -> None:
     if name == "output":
         output = output[:, :2]
     elif name == "saved":
-        saved = (saved[0], saved[1][:2]) if net == "lstm" else saved[..., 1:]
+        saved = (saved[0], saved[1][:2]) if net == "lstm" else (saved[0][..., 1:],)
     else:
         a[name] = a[name][..., :-1]
     wanted = {"saved": "cells" if net == "lstm" else "gates"}.get(name, name)
@@ -250,3 +251,23 @@ def test_sizes_that_cannot_be_are_refused(net) -> None:
     a = {"x": x, "h0": state, "c0": state, "w_ih": state, "w_hh": state}
     with pytest.raises(ValueError, match="too large"):
         forward(native, net, a)
+
+
+def test_kept_memory_is_used_again_but_never_while_someone_holds_it():
+    dtype = np.dtype(np.float32)
+    kept = native_recurrent.Kept(dtype, (3, 1, 20), (4, 1, 5))
+    gates, addresses = kept[0], [a.ctypes.data for a in kept]
+    del kept
+    again = native_recurrent.Kept(dtype, (3, 1, 20), (4, 1, 5))
+    assert again[0].ctypes.data != addresses[0]  # `gates` still is the first
+    assert again[1].ctypes.data == addresses[1]
+    assert native_recurrent.Kept(np.dtype(np.float64), (4, 1, 5))[0].dtype == np.float64
+    del gates
+
+
+def test_kept_memory_that_waits_is_bounded(monkeypatch):
+    monkeypatch.setattr(native_recurrent, "SPARE_BYTES", 1000)
+    for rows in range(1, 20):
+        native_recurrent.Kept(np.dtype(np.float64), (rows, 5))
+    spare = native_recurrent.Kept.spare.values()
+    assert 0 < sum(a.nbytes for arrays in spare for a in arrays) <= 1000

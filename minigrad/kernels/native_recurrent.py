@@ -5,7 +5,9 @@ Every array is checked here, by name, before C sees it; see `reference.py` for w
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from ._c import lib
 
 Array = np.ndarray
 KERNELS = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+SPARE_BYTES = 256 * 2**20
 C_ORDER_ALIGNED = 0x101  # bits of ndarray.flags.num
 
 
@@ -51,6 +54,32 @@ def _run(name: str, dtype: np.dtype, *arguments: Any) -> None:
         raise MemoryError(f"{name}: out of memory")
 
 
+class Kept(list):
+    """New arrays that forward keeps for backward, in memory that earlier ones let go.
+
+    Touching fresh pages took a sixth of a language model's training step (T=64, B=32, H=256: 2600
+    page faults, 100 ms of CPU time against 88). At most SPARE_BYTES wait for their next use.
+    """
+
+    spare: ClassVar[dict[Any, list[Array]]] = {}  # by shape and dtype
+
+    def __init__(self, dtype: np.dtype, *shapes: tuple[int, ...]) -> None:
+        for shape in shapes:
+            try:
+                self.append(self.spare[shape, dtype].pop())
+            except (KeyError, IndexError):
+                self.append(np.empty(shape, dtype))
+
+    def __del__(self, getrefcount: Callable[[Any], int] = sys.getrefcount) -> None:
+        while self:
+            array = self.pop()
+            if getrefcount(array) == 2:  # nobody else holds it
+                waiting = sum(a.nbytes for arrays in [*self.spare.values()] for a in arrays)
+                if waiting + array.nbytes > SPARE_BYTES:
+                    self.spare.clear()
+                self.spare.setdefault((array.shape, array.dtype), []).append(array)
+
+
 def _empty(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
     return [np.empty(shape, dtype) for shape in shapes]
 
@@ -85,7 +114,7 @@ def lstm_forward(
         b_hh=(b_hh, (4 * H,)),
     )
     output, c_n = _empty(x.dtype, (T, B, H), (B, H))
-    saved = _empty(x.dtype, (T, B, 4 * H), (T + 1, B, H)) if keep else (None, None)
+    saved = Kept(x.dtype, (T, B, 4 * H), (T + 1, B, H)) if keep else (None, None)
     _run("lstm_forward", x.dtype, output, c_n, *saved, *inputs, T, B, I, H)
     return output, c_n, saved if keep else None
 
@@ -158,9 +187,9 @@ def gru_forward(
         b_hh=(b_hh, (3 * H,)),
     )
     output = np.empty((T, B, H), x.dtype)
-    gates = np.empty((T, B, 4 * H), x.dtype) if keep else None
-    _run("gru_forward", x.dtype, output, gates, *inputs, T, B, I, H)
-    return output, gates
+    saved = Kept(x.dtype, (T, B, 4 * H)) if keep else (None,)
+    _run("gru_forward", x.dtype, output, *saved, *inputs, T, B, I, H)
+    return output, saved if keep else None
 
 
 def gru_backward(
@@ -189,7 +218,7 @@ def gru_backward(
         w_ih=(w_ih, (3 * H, I)),
         w_hh=(w_hh, (3 * H, H)),
         output=(output, (T, B, H)),
-        gates=(saved, (T, B, 4 * H)),
+        gates=(saved[0], (T, B, 4 * H)),
     )
     gx = np.empty((T, B, I), x.dtype) if need_x else None
     gh0, gw_ih, gw_hh, gb_ih, gb_hh = _empty(
