@@ -24,7 +24,7 @@ from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init
-from .activations import bounded, resolve
+from .gate_activations import bounded, resolve
 from .layers import parameter, positive
 from .module import Module, Parameter
 
@@ -65,7 +65,7 @@ class Cell(Module):
                  act(LN(c) gain_c + shift_c) (Ba, Kiros and Hinton, Layer normalization, 2016)
     zoneout      every unit of the state keeps its old value with this probability (`zoned`)
     clip         the inputs of all activations are brought into [-clip, clip], as ONNX does
-    activations  others for the cell's own, in the order of its equations: see `nn.activations`
+    activations  others for the cell's own, in the order of its equations: see `nn.gate_activations`
     """
 
     blocks: tuple[int, ...] = (1,)  # the gates that layer_norm takes together
