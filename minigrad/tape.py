@@ -198,6 +198,9 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}{inspect.signature(self.forward)}>"
 
+    def __reduce__(self) -> str:  # pickled as what it is: a name in its module
+        return self.name
+
     def rules(self, **rules: Callable) -> None:
         """Defines the derivative: a rule per differentiable argument, by its name."""
         values = {n for n, at in self._where.items() if isinstance(at, int)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import sys
 import threading
 import weakref
@@ -13,6 +15,7 @@ import pytest
 import minigrad as mg
 from minigrad import autograd, primitive
 from minigrad.autograd import grad
+from minigrad.ops import elementwise
 
 
 def leaf(*values, dtype=np.float64):
@@ -469,6 +472,11 @@ def test_a_rule_with_a_gradient_of_an_impossible_shape_is_refused():
     total.rules(a=lambda gy: gy)  # forgets to spread it
     with pytest.raises(RuntimeError, match=r"total: .*shape \(\) for an argument of shape \(2,\)"):
         total(leaf(1.0, 2.0)).backward()
+
+
+def test_a_primitive_is_pickled_by_name():
+    assert pickle.loads(pickle.dumps(elementwise.tanh)) is elementwise.tanh
+    assert copy.deepcopy(elementwise.tanh) is elementwise.tanh
 
 
 def test_a_primitive_on_arrays_returns_an_array():
