@@ -48,6 +48,8 @@ def promoted(y: Any, *operands: Any) -> Any:
     for x in operands:
         if getattr(x, "dtype", None) is float64 and x.ndim:
             return y
+    if {x.dtype for x in operands if hasattr(x, "dtype")} == {float64}:
+        return y
     dtype = result_type(*operands)
     return y if dtype is float64 else y.astype(dtype)
 
