@@ -68,8 +68,8 @@ def neg(x):
 
 @primitive
 def astype(x, dtype):
-    """y = x in another dtype; the gradient comes back in x's own"""
-    return x.astype(dtype)
+    """y = x in another dtype, in memory of its own; the gradient comes back in x's"""
+    return x.astype(dtype, order="C")
 
 
 def zero(gy: Any) -> Any:
