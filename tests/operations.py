@@ -19,7 +19,9 @@ from strategies import (
 )
 
 import minigrad as mg
+from minigrad.kernels import reference
 from minigrad.nn import functional as F
+from minigrad.ops import recurrent, shape
 
 T = mg.Tensor
 
@@ -351,5 +353,42 @@ TABLE += [
               fixed(X, arrays(3), arrays(3))),
     Operation("embedding", lambda w: F.embedding(np.array([[0, 2], [2, 2]]), w),
               lambda w: w[np.array([[0, 2], [2, 2]])], fixed(arrays((3, 2)))),
+]  # fmt: skip
+
+# ----------------------------------------------------------------------------------- sequences
+
+ROWS = np.array([2, 0])
+
+
+def layer(kind, dtype):
+    """A layer with the same weights at every call."""
+    made = getattr(mg.nn, kind)(2, 3, dtype=mg.float64)
+    for i, p in enumerate(made.parameters()):
+        with mg.no_grad():
+            p.copy_(np.cos(np.arange(p.numel()) * (i + 1.0)).reshape(p.shape))
+    return made.to(dtype)
+
+
+def steps(kind):
+    """The layer's output by the numpy kernels."""
+
+    def value(x):
+        weights = [p.data for p in layer(kind, np.float64).parameters()]
+        states = [np.zeros((2, 3))] * (2 if kind == "LSTM" else 1)
+        options = ["tanh"] if kind == "RNN" else []
+        forward = getattr(reference, f"{kind.lower()}_forward")
+        return forward(x, *states, *weights, *options, False)[0]
+
+    return value
+
+
+TABLE += [
+    *(Operation(kind, lambda x, kind=kind: layer(kind, x.dtype)(x)[0], steps(kind),
+                fixed(arrays((3, 2, 2)))) for kind in ("RNN", "LSTM", "GRU")),
+    Operation("take_rows", lambda x: recurrent.take_rows(x, ROWS), lambda x: x[ROWS],
+              fixed(arrays((3, 2)))),
+    Operation("put_rows", lambda x: recurrent.put_rows(x, ROWS, 4),
+              lambda x: np.stack([x[1], 0 * x[0], x[0], 0 * x[0]]), fixed(arrays((2, 2)))),
+    Operation("alias", shape.alias, np.copy, one()),
 ]  # fmt: skip
 assert len({operation.name for operation in TABLE}) == len(TABLE)

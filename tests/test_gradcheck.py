@@ -106,7 +106,7 @@ def test_a_wrong_kernel_is_rejected(monkeypatch):
     monkeypatch.setattr(kernels, "tanh", lambda x: np.tanh(x) * (1 + 1e-9))
     message = rejected(mg.tanh, [leaf(3)], atol=1e-3, witnesses=["differences", "backends"])
     assert "numpy backend disagree(s)" in message
-    assert "output 0[0]" in message
+    assert "output 0[" in message
     assert kernels.tanh is not kernels.reference.tanh
 
 
