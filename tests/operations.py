@@ -253,6 +253,8 @@ TABLE += [
 
 TABLE += [
     Operation("getitem", lambda x, i: x[i], lambda x, i: x[i], indexed()),
+    Operation("getitem, pairs", lambda x: x[[0, 0, 1, 0], :, [1, 1, 2, 3]],
+              lambda x: x[[0, 0, 1, 0], :, [1, 1, 2, 3]], fixed(X)),
     Operation("gather", T.gather, gathered_values, gathered()),
     Operation("scatter_add", lambda x, d, i: x.scatter_add(d, i, x * x),
               lambda x, d, i: scattered(x, d, i, x * x),

@@ -21,7 +21,7 @@ BELOW = {
     "tape": {"tape"}, "dtypes": set(), "kernels": {"kernels"}, "autograd": {"tape"},
     "function": {"tape"}, "config": {"kernels"}, "ops": OPS, "methods": {*OPS, "methods"},
     "printing": {"dtypes"}, "tensor": TENSOR, "creation": TENSOR, "functions": TENSOR,
-    "derivatives": TENSOR, "gradcheck": {*TENSOR, "derivatives"},
+    "derivatives": TENSOR, "gradcheck": {*TENSOR, "derivatives", "functions"},
 }  # fmt: skip
 
 
