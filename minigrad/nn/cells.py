@@ -17,24 +17,18 @@ from typing import Any
 import numpy as np
 
 from minigrad.creation import generator, zeros
-from minigrad.ops.elementwise import where
+from minigrad.ops.elementwise import clamp, where
 from minigrad.ops.linalg import linear
 from minigrad.ops.shape import cat, chunk, split
 from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init
-from .gate_activations import bounded, resolve
+from .gate_activations import resolve
 from .layers import parameter, positive
 from .module import Module, Parameter
 
 State = tuple[Any, ...]
-
-
-def normalize(x: Any, eps: float = 1e-5) -> Any:
-    """y = (x - mean x) / sqrt(var x + eps), over the last axis"""
-    centred = x - x.mean(-1, keepdim=True)
-    return centred / ((centred * centred).mean(-1, keepdim=True) + eps).sqrt()
 
 
 def zoned(old: Any, new: Any, p: float, training: bool) -> Any:
@@ -132,7 +126,13 @@ class Cell(Module):
         if gain is None:
             return linear(x, w, b)
         sizes = tuple(n * self.hidden_size for n in blocks)
-        y = cat(-1, *[normalize(part) for part in split(linear(x, w), sizes, -1)]) * gain
+        y = (
+            cat(
+                -1,
+                *[F.layer_norm(part, part.shape[-1:]) for part in split(linear(x, w), sizes, -1)],
+            )
+            * gain
+        )
         return y if b is None else y + b
 
     def _recur(self, h: Any, drop: Any) -> Any:
@@ -141,7 +141,7 @@ class Cell(Module):
         return self._affine(h, self.weight_hh, self.bias_hh, self.gain_hh, self.blocks)
 
     def _clipped(self, x: Any) -> Any:
-        return x if self.clip is None else bounded(x, -self.clip, self.clip)
+        return x if self.clip is None else clamp(x, -self.clip, self.clip)
 
     def step(self, wx: Any, state: State, drop: Any = None) -> State:
         """The next state from wx = drive(x_t) and this one; in U h, h is multiplied by `drop`"""
@@ -281,7 +281,9 @@ class LSTMCell(Cell):
         return chunk(self.weight_peephole, count)
 
     def _normalized(self, c: Any) -> Any:
-        return c if self.gain_c is None else normalize(c) * self.gain_c + self.shift_c
+        return (
+            c if self.gain_c is None else F.layer_norm(c, c.shape[-1:]) * self.gain_c + self.shift_c
+        )
 
 
 class GRUCell(Cell):

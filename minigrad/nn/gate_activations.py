@@ -13,35 +13,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from minigrad.ops import elementwise
-from minigrad.ops.elementwise import abs, exp, log, maximum, minimum, where
+from minigrad.ops.activation import elu, leaky_relu, softplus, softsign
+from minigrad.ops.elementwise import clamp, relu, sigmoid, tanh, where
 
 Activation = Callable[[Any], Any]
-
-
-def relu(x: Any) -> Any:
-    """y = max(x, 0)"""
-    return elementwise.relu(x)
-
-
-def tanh(x: Any) -> Any:
-    """y = tanh(x)"""
-    return elementwise.tanh(x)
-
-
-def sigmoid(x: Any) -> Any:
-    """y = 1 / (1 + e^-x)"""
-    return elementwise.sigmoid(x)
 
 
 def affine(x: Any, alpha: float = 1.0, beta: float = 0.0) -> Any:
     """y = alpha x + beta"""
     return alpha * x + beta
-
-
-def leaky_relu(x: Any, alpha: float = 0.01) -> Any:
-    """y = x where x >= 0, alpha x elsewhere"""
-    return where(x >= 0, x, alpha * x)
 
 
 def thresholded_relu(x: Any, alpha: float = 1.0) -> Any:
@@ -56,27 +36,7 @@ def scaled_tanh(x: Any, alpha: float = 1.0, beta: float = 1.0) -> Any:
 
 def hard_sigmoid(x: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
     """y = min(max(alpha x + beta, 0), 1)"""
-    return bounded(alpha * x + beta, 0.0, 1.0)
-
-
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """y = x where x >= 0, alpha (e^x - 1) elsewhere"""
-    return where(x >= 0, x, alpha * (exp(minimum(x, 0.0)) - 1))
-
-
-def softsign(x: Any) -> Any:
-    """y = x / (1 + |x|)"""
-    return x / (1 + abs(x))
-
-
-def softplus(x: Any) -> Any:
-    """y = ln(1 + e^x)"""
-    return maximum(x, 0.0) + log(1 + exp(-abs(x)))
-
-
-def bounded(x: Any, low: float, high: float) -> Any:
-    """y = x, brought into [low, high]; the gradient is 0 outside, 1 inside and on the border"""
-    return where(x < low, low, where(x > high, high, x))
+    return clamp(alpha * x + beta, 0.0, 1.0)
 
 
 ACTIVATIONS: dict[str, tuple[Callable, int]] = {  # by name: the function, how many parameters
@@ -115,7 +75,8 @@ def _resolve(name: str, activation: Any) -> Activation:
         raise ValueError(
             f"{name}: {word} takes {most} parameters (alpha, beta), got {len(parameters)}"
         )
-    names = ("alpha", "beta")
-    return (
-        partial(function, **dict(zip(names, parameters, strict=False))) if parameters else function
-    )
+    return partial(_apply, function, tuple(parameters)) if parameters else function
+
+
+def _apply(function: Callable, parameters: tuple, x: Any) -> Any:
+    return function(x, *parameters)

@@ -32,7 +32,7 @@ def _spread(g: Any, x_shape: tuple[int, ...], dims: Axes) -> Any:
 
 def _count(shape: tuple[int, ...], dims: Axes) -> int:
     """How many elements make one."""
-    return math.prod(n for i, n in enumerate(shape) if dims is None or i in dims)
+    return math.prod(shape if dims is None else [shape[d] for d in dims])
 
 
 def _wide(x: np.ndarray) -> Any:
