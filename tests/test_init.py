@@ -132,6 +132,14 @@ def test_orthogonal_gates():
             filled(init.orthogonal_gates_, gates_, shape=(20, 5))
 
 
+@pytest.mark.parametrize("lstm", [nn.LSTM(2, 3, coupled=True), nn.LSTMCell(2, 3, coupled=True)])
+def test_forget_bias_of_coupled_gates(lstm):
+    init.forget_bias_(lstm)
+    for name, p in lstm.named_parameters():
+        if name.startswith("bias"):
+            assert (p.data[:3] == (1.0 if "_ih" in name else 0.0)).all()
+
+
 def test_forget_bias():
     lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
     before = {n: p.data.copy() for n, p in lstm.named_parameters()}

@@ -182,15 +182,17 @@ def orthogonal_gates_(tensor: Tensor, gates: int, gain: float = 1.0) -> Tensor:
 def forget_bias_(lstm: Any, value: float = 1.0) -> Any:
     """b_f = value for every forget gate of an LSTM or LSTMCell; returns the module
 
-    Rows H .. 2H (gates i f g o): value in bias_ih, 0 in bias_hh, as the two are added. A state then
-    lives long at first. Source: Gers, Schmidhuber and Cummins 2000; Jozefowicz et al. 2015.
+    Rows H .. 2H (gates i f g o), or 0 .. H if coupled (f g o): value in bias_ih, 0 in bias_hh, as the
+    two are added. A state then lives long at first. Source: Gers, Schmidhuber and Cummins 2000; Jozefowicz et al. 2015.
     """
     size = getattr(lstm, "hidden_size", 0)
+    coupled = getattr(lstm, "coupled", getattr(lstm, "options", {}).get("coupled", False))
+    gates, first = (3, 0) if coupled else (4, size)
     biases = [(n, p) for n, p in getattr(lstm, "named_parameters", dict)() if n.startswith("bias_")]
-    if not biases or any(p.shape != (4 * size,) for _, p in biases):
-        raise ValueError("forget_bias_: expected an LSTM or LSTMCell with biases of 4 gates")
+    if not biases or any(p.shape != (gates * size,) for _, p in biases):
+        raise ValueError("forget_bias_: expected an LSTM or LSTMCell with biases")
     for name, bias in biases:
-        bias[size : 2 * size] = value if name.startswith("bias_ih") else 0.0
+        bias[first : first + size] = value if name.startswith("bias_ih") else 0.0
     return lstm
 
 
