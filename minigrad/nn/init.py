@@ -182,8 +182,9 @@ def orthogonal_gates_(tensor: Tensor, gates: int, gain: float = 1.0) -> Tensor:
 def forget_bias_(lstm: Any, value: float = 1.0) -> Any:
     """b_f = value for every forget gate of an LSTM or LSTMCell; returns the module
 
-    Rows H .. 2H (gates i f g o), or 0 .. H if coupled (f g o): value in bias_ih, 0 in bias_hh, as the
-    two are added. A state then lives long at first. Source: Gers, Schmidhuber and Cummins 2000; Jozefowicz et al. 2015.
+    Rows H .. 2H (gates i f g o), or 0 .. H if coupled (f g o): value in bias_ih, 0 in bias_hh, as
+    the two are added. A state then lives long at first.
+    Source: Gers, Schmidhuber and Cummins 2000; Jozefowicz et al. 2015.
     """
     size = getattr(lstm, "hidden_size", 0)
     coupled = getattr(lstm, "coupled", getattr(lstm, "options", {}).get("coupled", False))
