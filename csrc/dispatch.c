@@ -1,6 +1,5 @@
 /* Looks at the processor once and sends every call to the kernels made for it. */
 #include "kernels.h"
-#include <stdio.h>
 #include <string.h>
 
 /* Best first. */
@@ -29,15 +28,11 @@ static int runs_here(const struct mg_kernels *kernels) {
 
 const char *mg_isa(void) { return table->isa; }
 
-const char *mg_isa_available(void) {
-    static char names[32];
-    names[0] = 0;
+const char *mg_isa_available(size_t index) {
     for (int i = 0; i < BUILT; i++)
-        if (runs_here(built[i])) {
-            strcat(names, names[0] ? " " : "");
-            strcat(names, built[i]->isa);
-        }
-    return names;
+        if (runs_here(built[i]) && index-- == 0)
+            return built[i]->isa;
+    return NULL;
 }
 
 int mg_select_isa(const char *name) {

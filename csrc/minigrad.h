@@ -13,8 +13,8 @@
 
 /* The instruction set in use: "baseline", "avx2", "avx512". */
 const char *mg_isa(void);
-/* Those this processor can run and this library has, best first, as one string with blanks. */
-const char *mg_isa_available(void);
+/* Those this processor can run and this library has: the first is the best, after the last NULL. */
+const char *mg_isa_available(size_t index);
 /* Use this one from now on. 0, or -1 and no change where it is not available. */
 int mg_select_isa(const char *name);
 /* The compiler that built the kernels, as "gcc 12.2.0". */

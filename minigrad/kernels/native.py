@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ C_ORDER, F_ORDER, ALIGNED = 0x1, 0x2, 0x100  # bits of ndarray.flags.num
 
 def available_isas() -> list[str]:
     """The instruction sets this build has and this processor runs, best first."""
-    return ffi.string(lib.mg_isa_available()).decode().split()
+    names = (lib.mg_isa_available(i) for i in count())
+    return [ffi.string(name).decode() for name in takewhile(bool, names)]
 
 
 def select_isa(name: str) -> None:
