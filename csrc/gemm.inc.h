@@ -12,7 +12,7 @@ struct FN(gemm_tile) {
     size_t ldc, cols, k;
     const real *a, *b;
     ptrdiff_t rs_a, cs_a, ldb;
-    int accumulate;
+    int accumulate, fetch;
 };
 
 /* The rest of a tile that c has no room for. */
@@ -40,6 +40,10 @@ MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, c
     vec sum[MR * 2];
     for (int s = 0; s < rows * parts; s++)
         sum[s] = (vec){0};
+    if (t->fetch)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < parts * VEC_BYTES; j += 64)
+                __builtin_prefetch((char *)(t->c + (size_t)i * t->ldc) + j, 1);
     for (size_t p = t->k; p > 0; p--, a += cs_a, b += ldb) {
         vec row[WIDE];
         for (int j = 0; j < parts; j++)
@@ -133,21 +137,7 @@ static void FN(gemm_block)(struct FN(gemm_tile) t, const real *b, size_t ldb, co
 /* Scratch, in reals, that gemm wants for these sizes: room for b, then for a. */
 MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
     size_t kc = MG_MIN(k, KC);
-    return (MG_MIN(n, NC) + NR) * kc + (MG_MIN(m, MC) + PAD) * (kc + PAD);
-}
-
-/* Lets t read its m rows of a from a copy, which lies the way they do: rows or columns contiguous.
- */
-static void FN(copy_a)(struct FN(gemm_tile) * t, size_t m, real *copy) {
-    int by_rows = t->cs_a == 1;
-    size_t ld = (by_rows ? t->k : m) + PAD;
-    if (by_rows)
-        FN(copy_matrix)(copy, ld, t->a, t->rs_a, 1, m, t->k);
-    else
-        FN(copy_matrix)(copy, ld, t->a, t->cs_a, 1, t->k, m);
-    t->a = copy;
-    t->rs_a = by_rows ? (ptrdiff_t)ld : 1;
-    t->cs_a = by_rows ? 1 : (ptrdiff_t)ld;
+    return (MG_MIN(n, NC) + NR) * kc + MG_MIN(m, MC) * kc;
 }
 
 /* Whether tiles read b (k, n) as it lies. */
@@ -176,8 +166,12 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
                 t.a = a + (ptrdiff_t)i * rs_a + (ptrdiff_t)p * cs_a;
                 t.rs_a = rs_a, t.cs_a = cs_a;
                 t.accumulate = accumulate || p > 0;
-                if (nc >= COPY_COLUMNS && (cs_a == 1 || rs_a == 1))
-                    FN(copy_a)(&t, mc, pack + (nc + NR) * kc);
+                t.fetch = m * n * sizeof(real) > FETCH_BYTES;
+                if (cs_a != 1 && nc >= COPY_COLUMNS) { /* to (kc, mc) */
+                    real *copy = pack + (nc + NR) * kc;
+                    FN(copy_matrix)(copy, mc, t.a, cs_a, rs_a, kc, mc);
+                    t.a = copy, t.rs_a = 1, t.cs_a = (ptrdiff_t)mc;
+                }
                 FN(gemm_block)(t, b_block, ldb, pack, mc, nc);
             }
         }

@@ -17,15 +17,15 @@
 #define WIDE 8  /* vectors in the widest tile, of one row */
 
 /* b is read in place for few rows, or where the block is small: 64^3 runs at 146 GF/s so and at 84
- * packed, 256^3 at 135 and 115. Larger, rows of 4 KB or more collide in the cache: 1024^3 runs at
- * 66 in place and at 87 packed. */
+ * packed. Larger, rows of 4 KB collide in the cache: 1024^3 gains 1.8 from packing. */
 #define IN_PLACE_ROWS 36
-#define IN_PLACE_BYTES 262144
-/* a is copied only where so many columns share the cost: (1024, 2048) @ (2048, 320) runs at 79
- * copied and at 60 in place, but 64^3 at 84 and 97. Rows of the copy are PAD elements longer, or
- * those of 1 KB would meet in few sets of L1. */
-#define COPY_COLUMNS 200
-#define PAD 16
+#define IN_PLACE_BYTES 65536
+/* a is copied where its rows are not contiguous and so many columns share the cost: the gain is 1.3
+ * for 128 columns and more; for 64 the copy would cost 10 %. */
+#define COPY_COLUMNS 100
+/* A tile of a larger c is fetched while its sums are made: 512^3 gains 10 %, (2048, 64) @ (64,
+ * 1024) 24 %; where c is in L2 already, 64^3 would lose 3 %. */
+#define FETCH_BYTES 262144
 #endif
 
 #undef ZIP_LOW
