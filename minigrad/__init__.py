@@ -1,6 +1,6 @@
 """minigrad: reverse-mode differentiation to read in an evening, recurrent nets that train fast."""
 
-from . import autograd, creation, data, derivatives, functions, nn, optim
+from . import autograd, creation, data, derivatives, functions, nn, optim, testing
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -39,7 +39,7 @@ __all__ = [
     "float32", "float64", "get_default_dtype", "get_num_threads", "gradcheck", "gradgradcheck",
     "inference_mode", "int32", "int64", "is_grad_enabled", "load", "nn", "no_grad", "optim",
     "primitive", "save", "set_default_dtype", "set_grad_enabled", "set_num_threads", "show_config",
-    "uint8",
+    "testing", "uint8",
 ]  # fmt: skip
 __all__ += creation.__all__
 __all__ += functions.__all__
