@@ -150,6 +150,7 @@ MG_INLINE int FN(reads_in_place)(size_t m, size_t k, ptrdiff_t rs_b, ptrdiff_t c
 static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
                      const real *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k,
                      int accumulate, real *pack) {
+    int fetch = m * n * sizeof(real) > FETCH_BYTES;
     if (k == 0 && !accumulate)
         for (size_t i = 0; i < m; i++)
             memset(c + i * ldc, 0, n * sizeof(real));
@@ -160,13 +161,14 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
             size_t ldb = FN(reads_in_place)(m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
             size_t direct = ldb ? nc / VL * VL : 0;
             FN(pack_b)(pack, b_block + (ptrdiff_t)direct * cs_b, rs_b, cs_b, kc, nc - direct);
-            for (size_t i = 0; i < m; i += MC) {
+            size_t step = fetch && kc <= FLAT_K && cs_a == 1 ? MR : MC;
+            for (size_t i = 0; i < m; i += step) {
                 struct FN(gemm_tile) t = {.c = c + i * ldc + j, .ldc = ldc, .k = kc};
-                size_t mc = MG_MIN(m - i, MC);
+                size_t mc = MG_MIN(m - i, step);
                 t.a = a + (ptrdiff_t)i * rs_a + (ptrdiff_t)p * cs_a;
                 t.rs_a = rs_a, t.cs_a = cs_a;
                 t.accumulate = accumulate || p > 0;
-                t.fetch = m * n * sizeof(real) > FETCH_BYTES;
+                t.fetch = fetch;
                 if (cs_a != 1 && nc >= COPY_COLUMNS) { /* to (kc, mc) */
                     real *copy = pack + (nc + NR) * kc;
                     FN(copy_matrix)(copy, mc, t.a, cs_a, rs_a, kc, mc);
