@@ -1,7 +1,7 @@
 """What the examples share: options, progress bar, picture, data, and errors of one line.
 
-Each example has a `main(args)` and ends with `run(main, __doc__)`; `--quick` is the slice of it that
-the tests use, seconds long.
+Each example has a `main(args)` and ends with `run(main, __doc__)`. With `--quick` it takes seconds:
+that is the slice that the tests use.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[argparse.Namespace], None], doc: str | None, **options: Any) -> None:
-    """main(args): reads the command line; `options` are more arguments, dicts for `add_argument`."""
+    """main(args): reads the command line; `options` are dicts for `add_argument`."""
     parser = Parser(description=(doc or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="default: 0")
     parser.add_argument("--quick", action="store_true", help="a slice of it, in seconds")
