@@ -12,7 +12,7 @@ struct FN(gemm_tile) {
     size_t ldc, cols, k;
     const real *a, *b;
     ptrdiff_t rs_a, cs_a, ldb;
-    int accumulate, fetch;
+    int accumulate, fetch, packed; /* packed: a as pack_a leaves it, b a panel */
 };
 
 /* The rest of a tile that c has no room for. */
@@ -34,9 +34,11 @@ static void FN(gemm_edge)(const struct FN(gemm_tile) * t, const real *sums, size
  *
  * Two multiply-adders of latency 4 want 8 sums or more. rows and parts are constants wherever this
  * is inlined: the loops over them unroll, and the sums live in registers. */
-MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, const int parts) {
+MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, const int parts,
+                               const int packed) {
     const real *a = t->a, *b = t->b;
-    const ptrdiff_t rs_a = t->rs_a, cs_a = t->cs_a, ldb = t->ldb;
+    const ptrdiff_t rs_a = packed ? 1 : t->rs_a, cs_a = packed ? rows : t->cs_a;
+    const ptrdiff_t ldb = packed ? parts * VL : t->ldb;
     vec sum[MR * 2];
     for (int s = 0; s < rows * parts; s++)
         sum[s] = (vec){0};
@@ -44,7 +46,7 @@ MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, c
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < parts * VEC_BYTES; j += 64)
                 __builtin_prefetch((char *)(t->c + (size_t)i * t->ldc) + j, 1);
-    for (size_t p = t->k; p > 0; p--, a += cs_a, b += ldb) {
+    MG_UNROLL_4 for (size_t p = t->k; p > 0; p--, a += cs_a, b += ldb) {
         vec row[WIDE];
         for (int j = 0; j < parts; j++)
             row[j] = FN(load)(b + j * VL);
@@ -75,12 +77,14 @@ MG_INLINE size_t FN(gemm_parts)(size_t rows) {
 static void FN(gemm_any)(const struct FN(gemm_tile) * t, size_t rows, size_t parts) {
 #define CASE(r)                                                                                    \
     case r:                                                                                        \
-        parts == 1 ? FN(gemm_kernel)(t, r, 1) : FN(gemm_kernel)(t, r, 2);                          \
+        t->packed    ? parts == 1 ? FN(gemm_kernel)(t, r, 1, 1) : FN(gemm_kernel)(t, r, 2, 1)      \
+        : parts == 1 ? FN(gemm_kernel)(t, r, 1, 0)                                                 \
+                     : FN(gemm_kernel)(t, r, 2, 0);                                                \
         break
     if (parts > 2)
-        rows == 1   ? FN(gemm_kernel)(t, 1, 8)
-        : rows == 2 ? FN(gemm_kernel)(t, 2, 4)
-                    : FN(gemm_kernel)(t, 3, 3);
+        rows == 1   ? FN(gemm_kernel)(t, 1, 8, 0)
+        : rows == 2 ? FN(gemm_kernel)(t, 2, 4, 0)
+                    : FN(gemm_kernel)(t, 3, 3, 0);
     else
         switch (rows) {
             CASE(1);
@@ -108,7 +112,7 @@ static void FN(gemm_rows)(struct FN(gemm_tile) t, size_t m, size_t parts) {
         size_t r = rows + (i < taller);
         FN(gemm_any)(&t, r, parts);
         t.c += r * t.ldc;
-        t.a += (ptrdiff_t)r * t.rs_a;
+        t.a += t.packed ? (ptrdiff_t)(r * t.k) : (ptrdiff_t)r * t.rs_a;
     }
 }
 
@@ -134,10 +138,11 @@ static void FN(gemm_block)(struct FN(gemm_tile) t, const real *b, size_t ldb, co
     }
 }
 
-/* Scratch, in reals, that gemm wants for these sizes: room for b, then for a. */
+/* Scratch, in reals, that gemm wants for these sizes: room for b, then for a; whole cache lines,
+ * for the next one's begins where it ends. */
 MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
     size_t kc = MG_MIN(k, KC);
-    return (MG_MIN(n, NC) + NR) * kc + MG_MIN(m, MC) * kc;
+    return ((MG_MIN(n, NC) + NR) * kc + MG_MIN(m, MC) * kc + 15) / 16 * 16;
 }
 
 /* Whether tiles read b (k, n) as it lies. */
@@ -169,10 +174,10 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
                 t.rs_a = rs_a, t.cs_a = cs_a;
                 t.accumulate = accumulate || p > 0;
                 t.fetch = fetch;
-                if (cs_a != 1 && nc >= COPY_COLUMNS) { /* to (kc, mc) */
+                if (!ldb && nc >= COPY_COLUMNS) {
                     real *copy = pack + (nc + NR) * kc;
-                    FN(copy_matrix)(copy, mc, t.a, cs_a, rs_a, kc, mc);
-                    t.a = copy, t.rs_a = 1, t.cs_a = (ptrdiff_t)mc;
+                    FN(pack_a)(copy, t.a, rs_a, cs_a, mc, kc);
+                    t.a = copy, t.packed = 1;
                 }
                 FN(gemm_block)(t, b_block, ldb, pack, mc, nc);
             }

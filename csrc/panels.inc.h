@@ -19,14 +19,6 @@
  * The vectors of a panel need not be neighbours in C: those of an LSTM are the four gates of the
  * same hidden units, so that a cell can be computed as soon as its tile is done. */
 
-#ifndef MG_UNROLL
-#ifdef __clang__
-#define MG_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define MG_UNROLL _Pragma("GCC unroll 8")
-#endif
-#endif
-
 /* What a packed W looks like. Vector v of panel p holds the columns that begin at
  * p * panel_step + v * vector_step; of those, the first `columns - p * panel_step - v * lane_step`
  * exist (at most VL), the others are zeros. */

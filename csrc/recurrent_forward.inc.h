@@ -43,11 +43,6 @@ static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
         memset(to, 0, n * sizeof(real));
 }
 
-/* `block` is from malloc and has room for 64 bytes more: a vector that straddles two cache lines
- * costs two loads, and packed weights are all loads (aligned: 1.1 to 1.2 times as
- * fast over a whole sequence). */
-static real *FN(align)(void *block) { return (real *)(((uintptr_t)block + 63) & ~(uintptr_t)63); }
-
 /* One matrix to be packed: element (i, j) lies at source[i * rs + j * cs]. */
 struct FN(packing) {
     const struct FN(panels) * panels;

@@ -29,6 +29,16 @@
 #define MG_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
+#ifndef MG_UNROLL /* before a loop: all of it; four rounds at a time */
+#ifdef __clang__
+#define MG_UNROLL _Pragma("clang loop unroll(full)")
+#define MG_UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#else
+#define MG_UNROLL _Pragma("GCC unroll 8")
+#define MG_UNROLL_4 _Pragma("GCC unroll 4")
+#endif
+#endif
+
 #define VL (VEC_BYTES * 8 / REAL_BITS)
 #define vec FN(vec_t)
 #define ivec FN(ivec_t)
