@@ -110,7 +110,8 @@ def main(args: argparse.Namespace) -> None:
     shared, copies = autograd(U, W, v, x, target)
     print("step     x_t     y_t  target   |delta_t|   its part of dE/dW[0, 0]: by hand, autograd")
     for t in range(T):
-        print(f"{t + 1:4} {x[t, 0]:7.3f} {y[t]:7.3f} {target[t]:7.3f} {np.linalg.norm(delta[t]):11.4f}"
+        size = np.linalg.norm(delta[t])
+        print(f"{t + 1:4} {x[t, 0]:7.3f} {y[t]:7.3f} {target[t]:7.3f} {size:11.4f}"
               f"   {parts[t, 0, 0]:31.12f} {copies[t, 0, 0]:15.12f}")  # fmt: skip
     print(f"{'sum':>4} {parts[:, 0, 0].sum():67.12f} {copies[:, 0, 0].sum():15.12f}")
     print(f"loss.backward() gives dE/dW[0, 0] = {shared[0, 0]:.12f};",
