@@ -1,0 +1,170 @@
+"""Inside an LSTM: what it forgets, writes and shows while it reads, and the same of a GRU.
+
+    python examples/inside_lstm.py
+
+    f_t = sigma(W_f x_t + U_f h_{t-1} + b_f)   forget gate: how much of the cell stays
+    i_t = sigma(W_i x_t + U_i h_{t-1} + b_i)   input gate: how much of the candidate is written
+    g_t = tanh (W_g x_t + U_g h_{t-1} + b_g)   candidate
+    c_t = f_t c_{t-1} + i_t g_t                cell
+    o_t = sigma(W_o x_t + U_o h_{t-1} + b_o)   output gate: how much of the cell is shown
+    h_t = o_t tanh(c_t)                        output
+
+A GRU has two gates, and no cell beside its output:
+
+    z_t = sigma(...)   update gate: how much stays      h_t = (1 - z_t) n_t + z_t h_{t-1}
+    r_t = sigma(...)   reset gate: how much of the past the candidate n_t sees
+
+Both learn for a minute, character by character, from the language reference that comes with every
+Python. `layer.inspect(x)` then gives every letter of the equations at every step of a line that
+they never saw. The units shown are the ones whose state follows best whether a quotation is open:
+nobody told the network to keep track of that, but predicting the next character needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pydoc_data.topics import topics
+from typing import Any
+
+import numpy as np
+from lecture import figure, picture, progress, run
+
+import minigrad as mg
+from minigrad import nn, optim
+
+T, B, H = 64, 32, 96
+HELD_OUT = 20_000  # characters at the end of the text
+FORGET_BIAS = 1.0
+LETTERS = {"LSTM": "fioc", "GRU": "zrh"}
+NAMES = {"i": "input gate i: written", "f": "forget gate f: kept", "o": "output gate o: shown",
+         "c": "cell, as tanh(c)", "r": "reset gate r: past seen", "z": "update gate z: kept",
+         "h": "state h"}  # fmt: skip
+
+
+class Reader(nn.Module):
+    """ids (T, B) -> scores of the next character (T, B, V), and the last state"""
+
+    def __init__(self, kind: str, symbols: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, 32)
+        self.recurrent = getattr(nn, kind)(32, H)
+        self.head = nn.Linear(H, symbols)
+        if kind == "LSTM":
+            nn.init.forget_bias_(self.recurrent, FORGET_BIAS)
+
+    def forward(self, ids: np.ndarray, state: Any = None) -> tuple[Any, Any]:
+        output, state = self.recurrent(self.embedding(mg.tensor(ids)), state)
+        return self.head(output), state
+
+    def loss(self, ids: np.ndarray, state: Any = None) -> tuple[Any, Any]:
+        """Mean -ln p of ids[1:] (T, B), each after the ones before it."""
+        scores, state = self(ids[:-1], state)
+        flat = scores.reshape(-1, scores.shape[-1])
+        return nn.functional.cross_entropy(flat, mg.tensor(ids[1:].reshape(-1))), state
+
+
+def train(kind: str, ids: np.ndarray, symbols: int, steps: int) -> Reader:
+    """A reader of the streams ids (N, B): `steps` windows of T characters, the state carried on."""
+    reader, state = Reader(kind, symbols), None
+    optimiser = optim.Adam(reader.parameters(), lr=0.008)
+    bar = progress(range(steps), kind)
+    for step in bar:
+        start = step * T % (len(ids) - T - 1)
+        loss, state = reader.loss(ids[start : start + T + 1], state)
+        state = nn.detach_states(state)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimiser.param_groups[0]["lr"] = 0.008 * (1 - step / steps)
+        optimiser.step()
+        bar.set_postfix_str(f"{loss.item() / math.log(2):.2f} bits/char")
+    return reader
+
+
+def quoted(text: str) -> np.ndarray:
+    """1 from an opening quotation mark to the character before the closing one, 0 elsewhere."""
+    return np.cumsum([symbol == '"' for symbol in text]) % 2
+
+
+def line_to_show(text: str) -> str:
+    """A line with some quotations that are closed, long enough to be worth it and to fit."""
+    lines = [
+        line for line in text.split("\n") if 60 <= len(line) <= 70 and line.count('"') % 2 == 0
+    ]
+    return max(lines, key=lambda line: min(line.count('"'), 6)).strip() + "\n"
+
+
+def look(reader: Reader, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The letters of the equations over a text (T), c as tanh(c): (T, H) each"""
+    with mg.no_grad():
+        x = reader.embedding(mg.tensor(ids))
+    [seen] = reader.recurrent.inspect(x)
+    return {k: (value.tanh() if k == "c" else value).numpy() for k, value in seen.items()}
+
+
+def correlation(state: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Of each unit's state (T, H) with the signal (T): (H)"""
+    a, b = state - state.mean(0), signal - signal.mean()
+    return a.T @ b / np.sqrt((a**2).sum(0) * (b**2).sum() + 1e-12)
+
+
+def draw(rows: Any, seen: dict, letters: str, units: np.ndarray, line: str) -> None:
+    """Heat maps of a line's letters, one below the other; quotations are framed."""
+    for axes, letter in zip(rows, letters, strict=True):
+        gate = letter not in "ch"
+        values = seen[letter][:, units].T  # (units, T)
+        image = axes.imshow(values, aspect="auto", cmap="Greys" if gate else "RdBu_r",
+                            vmin=0 if gate else -1, vmax=1, interpolation="none")  # fmt: skip
+        axes.figure.colorbar(image, ax=axes, pad=0.01, aspect=6)
+        axes.set_ylabel(NAMES[letter], rotation=0, ha="right", va="center")
+        axes.set_yticks([])
+        axes.set_xticks(range(len(line)), line.replace("\n", "\u21b5"), family="monospace")
+        axes.tick_params(length=0, labelbottom=letter == letters[-1])
+        edges = np.flatnonzero(np.diff(quoted(line), prepend=0))
+        for edge in edges:
+            axes.axvline(edge - 0.5, color="#d94801", lw=1.2)
+
+
+def main(args: argparse.Namespace) -> None:
+    text = "".join(topics[key] for key in sorted(topics))
+    code = {symbol: i for i, symbol in enumerate(sorted(set(text)))}
+    ids = np.array([code[symbol] for symbol in text])
+    held_out, line = text[-HELD_OUT:], line_to_show(text[-HELD_OUT:])
+    n = (len(ids) - HELD_OUT) // B
+    streams = ids[: n * B].reshape(B, n).T
+    steps = 60 if args.quick else 1000
+    print(f"the line: {line!r}")
+
+    made, axes = figure(13, 8, nrows=7, sharex=True)
+    for kind, rows in (("LSTM", axes[:4]), ("GRU", axes[4:])):
+        reader = train(kind, streams, len(code), steps)
+        with mg.no_grad():
+            nats, _ = reader.loss(ids[-HELD_OUT:, None])
+        cell = LETTERS[kind][-1]  # the state that lasts: c of an LSTM, h of a GRU
+        seen = look(reader, ids[-HELD_OUT:])
+        related = correlation(seen[cell], quoted(held_out))
+        before = correlation(look(Reader(kind, len(code)), ids[-HELD_OUT:])[cell], quoted(held_out))
+        best = np.argsort(-abs(related))[:6]
+        print(f"\n{kind}: {nats.item() / math.log(2):.2f} bits per character of held-out text")
+        print(
+            f"unit {best[0]} follows best whether a quotation is open: correlation "
+            f"{abs(related[best[0]]):.2f}; untrained: {abs(before).max():.2f}"
+        )
+        keep = seen["f" if kind == "LSTM" else "z"]
+        inside = quoted(held_out) == 1
+        print(
+            f"it keeps {keep[inside, best[0]].mean():.2f} of its state a step inside quotations,",
+            f"{keep[~inside, best[0]].mean():.2f} outside; all units keep {keep.mean():.2f}",
+        )
+        start = held_out.index(line.strip())
+        part = {letter: v[start : start + len(line)] for letter, v in seen.items()}
+        draw(rows, part, LETTERS[kind], best, line)
+        rows[0].set_title(
+            f"{kind}: the six units that follow quotations best (orange: where they open and close)"
+        )
+    picture(args, made, "inside_lstm")
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
