@@ -34,7 +34,7 @@ import minigrad as mg
 from minigrad import nn, optim
 
 T, B, H = 64, 32, 96
-HELD_OUT = 20_000  # characters at the end of the text
+HELD_OUT, STREAMS = 20_000, 40  # characters at the end of the text, read as so many streams
 FORGET_BIAS = 1.0
 LETTERS = {"LSTM": "fioc", "GRU": "zrh"}
 NAMES = {"i": "input gate i: written", "f": "forget gate f: kept", "o": "output gate o: shown",
@@ -92,38 +92,49 @@ def line_to_show(text: str) -> str:
     lines = [
         line for line in text.split("\n") if 60 <= len(line) <= 70 and line.count('"') % 2 == 0
     ]
-    return max(lines, key=lambda line: min(line.count('"'), 6)).strip() + "\n"
+    return max(lines, key=lambda line: min(line.count('"'), 6)) + "\n"
 
 
-def look(reader: Reader, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """The letters of the equations over a text (T), c as tanh(c): (T, H) each"""
+def look(reader: Reader, ids: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
+    """The letters of the equations over texts (T, B): (T, B, H) each
+
+    And how far h is from what the kernel computes, which shows nothing but h.
+    """
     with mg.no_grad():
         x = reader.embedding(mg.tensor(ids))
+        output, _ = reader.recurrent(x)
     [seen] = reader.recurrent.inspect(x)
-    return {k: (value.tanh() if k == "c" else value).numpy() for k, value in seen.items()}
+    apart = abs(seen["h"] - output).max().item()
+    return {letter: value.numpy() for letter, value in seen.items()}, apart
+
+
+def lasting(seen: dict[str, np.ndarray]) -> np.ndarray:
+    """What remembers: tanh(c) of an LSTM, h of a GRU"""
+    return np.tanh(seen["c"]) if "c" in seen else seen["h"]
 
 
 def correlation(state: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Of each unit's state (T, H) with the signal (T): (H)"""
+    """Of each unit's state (T, B, H) with the signal (T, B): (H)"""
+    state, signal = state.reshape(-1, state.shape[-1]), signal.reshape(-1)
     a, b = state - state.mean(0), signal - signal.mean()
     return a.T @ b / np.sqrt((a**2).sum(0) * (b**2).sum() + 1e-12)
 
 
-def draw(rows: Any, seen: dict, letters: str, units: np.ndarray, line: str) -> None:
-    """Heat maps of a line's letters, one below the other; quotations are framed."""
-    for axes, letter in zip(rows, letters, strict=True):
+def draw(rows: Any, seen: dict, kind: str, units: np.ndarray, line: str) -> None:
+    """Heat maps of a line's letters (T, H), one below the other; quotations are framed."""
+    for axes, letter in zip(rows, LETTERS[kind], strict=True):
         gate = letter not in "ch"
-        values = seen[letter][:, units].T  # (units, T)
+        values = (seen[letter] if gate else lasting(seen))[:, units].T  # (units, T)
         image = axes.imshow(values, aspect="auto", cmap="Greys" if gate else "RdBu_r",
                             vmin=0 if gate else -1, vmax=1, interpolation="none")  # fmt: skip
         axes.figure.colorbar(image, ax=axes, pad=0.01, aspect=6)
         axes.set_ylabel(NAMES[letter], rotation=0, ha="right", va="center")
         axes.set_yticks([])
         axes.set_xticks(range(len(line)), line.replace("\n", "\u21b5"), family="monospace")
-        axes.tick_params(length=0, labelbottom=letter == letters[-1])
-        edges = np.flatnonzero(np.diff(quoted(line), prepend=0))
-        for edge in edges:
+        axes.tick_params(length=0, labelbottom=not gate)
+        for edge in np.flatnonzero(np.diff(quoted(line), prepend=0)):
             axes.axvline(edge - 0.5, color="#d94801", lw=1.2)
+    rows[0].set_title(f"{kind}: the six units that follow best whether a quotation is open")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -131,38 +142,36 @@ def main(args: argparse.Namespace) -> None:
     code = {symbol: i for i, symbol in enumerate(sorted(set(text)))}
     ids = np.array([code[symbol] for symbol in text])
     held_out, line = text[-HELD_OUT:], line_to_show(text[-HELD_OUT:])
+    unseen = ids[-HELD_OUT:].reshape(STREAMS, -1).T
     n = (len(ids) - HELD_OUT) // B
     streams = ids[: n * B].reshape(B, n).T
-    steps = 60 if args.quick else 1000
+    steps = 50 if args.quick else 1000
     print(f"the line: {line!r}")
 
-    made, axes = figure(13, 8, nrows=7, sharex=True)
+    end = len(ids) - HELD_OUT + held_out.index(line) + len(line)
+    marks = np.array([symbol == '"' for symbol in held_out]).reshape(STREAMS, -1).T  # (T, B)
+    inside = quoted(held_out).reshape(STREAMS, -1).T
+
+    made, axes = figure(13, 8, nrows=7)
     for kind, rows in (("LSTM", axes[:4]), ("GRU", axes[4:])):
+        untrained, _ = look(Reader(kind, len(code)), unseen)
         reader = train(kind, streams, len(code), steps)
         with mg.no_grad():
-            nats, _ = reader.loss(ids[-HELD_OUT:, None])
-        cell = LETTERS[kind][-1]  # the state that lasts: c of an LSTM, h of a GRU
-        seen = look(reader, ids[-HELD_OUT:])
-        related = correlation(seen[cell], quoted(held_out))
-        before = correlation(look(Reader(kind, len(code)), ids[-HELD_OUT:])[cell], quoted(held_out))
-        best = np.argsort(-abs(related))[:6]
-        print(f"\n{kind}: {nats.item() / math.log(2):.2f} bits per character of held-out text")
-        print(
-            f"unit {best[0]} follows best whether a quotation is open: correlation "
-            f"{abs(related[best[0]]):.2f}; untrained: {abs(before).max():.2f}"
-        )
-        keep = seen["f" if kind == "LSTM" else "z"]
-        inside = quoted(held_out) == 1
-        print(
-            f"it keeps {keep[inside, best[0]].mean():.2f} of its state a step inside quotations,",
-            f"{keep[~inside, best[0]].mean():.2f} outside; all units keep {keep.mean():.2f}",
-        )
-        start = held_out.index(line.strip())
-        part = {letter: v[start : start + len(line)] for letter, v in seen.items()}
-        draw(rows, part, LETTERS[kind], best, line)
-        rows[0].set_title(
-            f"{kind}: the six units that follow quotations best (orange: where they open and close)"
-        )
+            nats, _ = reader.loss(unseen)
+        seen, apart = look(reader, unseen)
+        related, before = (abs(correlation(lasting(s), inside)) for s in (seen, untrained))
+        best = np.argsort(-related)[:6]
+        keep = seen["f" if kind == "LSTM" else "z"][..., best[0]]
+        print(f"\n{kind}: {nats.item() / math.log(2):.2f} bits per character of unseen text; the "
+              f"equations give the kernel's h to {apart:.0e}")  # fmt: skip
+        print(f"unit {best[0]} follows best whether a quotation is open: correlation "
+              f"{related[best[0]]:.2f}; untrained: {before.max():.2f}")  # fmt: skip
+        print(f"it keeps {keep[marks].mean():.2f} of its state at a quotation mark, "
+              f"{keep[~marks].mean():.2f} elsewhere")  # fmt: skip
+        part, _ = look(reader, ids[end - 300 : end, None])
+        draw(rows, {k: v[-len(line) :, 0] for k, v in part.items()}, kind, best, line)
+    made.suptitle("Some units open and close with the quotation marks (orange): "
+                  "they forget there, and keep in between")  # fmt: skip
     picture(args, made, "inside_lstm")
 
 

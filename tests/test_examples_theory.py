@@ -107,41 +107,97 @@ def test_bptt_parts_add_up_to_what_backward_gives(shown):
     assert last < 0.01 < first
 
 
-def test_vanishing_gradient_and_what_remembers(shown):
-    text, _ = shown("vanishing_gradient")
-    far = {name: numbers(text, f"  {name}  ")[1] for name in (
-        "RNN, tanh, orthogonal W", "RNN, relu, W = 1", "LSTM, forget bias 0",
-        "LSTM, forget bias 1")}  # fmt: skip
-    far["tanh"], far["relu"], far["gru"] = (
-        float(re.search(rf"^  {name} +{NUMBER} +({NUMBER})$", text, re.MULTILINE)[1])
-        for name in ("RNN, tanh", "RNN, relu", "GRU")
-    )
-    assert far["tanh"] < far["LSTM, forget bias 0"] < 1e-3 * far["LSTM, forget bias 1"]
-    assert far["tanh"] < far["gru"] < 1e-6
-    assert far["tanh"] < 1e-3 * far["RNN, tanh, orthogonal W"]
-    assert far["RNN, relu, W = 1"] > 0.1
-    shallow, deep, relu = (
-        numbers(text, name)[1]
-        for name in ("  3 layers, sigmoid", "12 layers, sigmoid", "12 layers, relu")
-    )
-    assert abs(deep) < 1e-3 * abs(shallow)
-    assert abs(relu) > 1e3 * abs(shallow)
-    results = {
-        name: [float(n) for n in re.findall(NUMBER, row)[-2:]]
-        for name, row in re.findall(r"^  (RNN|LSTM|GRU), .*|^  (GRU) .*", text, re.MULTILINE)
+def table(text: str, heading: str) -> dict[str, list[float]]:
+    """The indented rows below a heading: the numbers behind each name."""
+    _, below = text.split(heading, 1)
+    rows = below.split("\n\n")[0].splitlines()[1:]
+    return {
+        name: [float(number) for number in re.findall(NUMBER, rest)]
+        for name, rest in re.findall(
+            r"^  (\S.*?)(?:  +| (?=2\.1 ))(.*)", "\n".join(rows), re.MULTILINE
+        )
     }
-    assert results
 
 
-def test_inside_lstm(shown):
-    shown("inside_lstm")
+def test_vanishing_gradient_by_distance_and_by_layer(vanishing):
+    near, far = (
+        {name: row[i] for name, row in table(vanishing, "gradient of the last").items()}
+        for i in (0, 1)
+    )
+    assert len(far) == 8
+    for name in ("RNN, tanh", "RNN, relu", "GRU", "LSTM, forget bias 0"):
+        assert far[name] < 1e-8 < near[name] < 0.02
+    assert far["LSTM, forget bias 1"] > 1e4 * far["LSTM, forget bias 0"]
+    assert far["RNN, tanh, orthogonal W"] > 1e8 * far["RNN, tanh"]
+    for name in ("RNN, relu, W = 1", "LSTM, forget bias 4"):
+        assert far[name] > 0.1
+    rows = table(vanishing, "one step of gradient descent")
+    change = {name: abs(row[1]) for name, row in rows.items()}
+    assert change["12 layers, sigmoid"] < 1e-3 * change["3 layers, sigmoid"]
+    assert change["12 layers, relu"] > 100 * change["3 layers, sigmoid"]
+    for start, moved, end in rows.values():
+        assert start - end == pytest.approx(moved, rel=0.1, abs=1e-11)
+
+
+def test_vanishing_gradient_remedies_and_what_remembers(vanishing):
+    right = {name: row[0] for name, row in table(vanishing, "remedies:").items()}
+    assert right["tanh, SGD"] < 30  # a guess has 25
+    assert min(right["ReLU, W = 1"], right["Adam"]) > right["tanh, SGD"] + 8
+    assert min(right["orthogonal W"], right["Adam and orthogonal W"]) > 95
+    [rnn, lstm, gru] = table(vanishing, "adding, 10 numbers").values()
+    assert max(lstm[0], gru[0]) < 0.02 < rnn[0] - 0.02
+    assert min(lstm[1], gru[1]) > rnn[1] + 10
+
+
+@pytest.fixture(scope="module")
+def vanishing(tmp_path_factory):
+    """What vanishing_gradient.py --quick prints; two tests read it."""
+    return program("vanishing_gradient", tmp_path_factory.mktemp("vanishing"), "--quick").stdout
+
+
+def program(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Runs an example as a process of its own."""
+    return subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py", *options], cwd=folder, check=False,
+        capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        timeout=120,
+    )  # fmt: skip
+
+
+def test_the_tasks_are_what_they_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    found = runpy.run_path(str(EXAMPLES / "vanishing_gradient.py"))
+    x, total = found["adding"](np.random.default_rng(0), 7)
+    x = x.numpy()
+    assert (x[:3, :, 1].sum(0) == 1).all()
+    assert (x[3:, :, 1].sum(0) == 1).all()
+    np.testing.assert_allclose(
+        total[:, 0], [row[row[:, 1] == 1, 0].sum() for row in x.swapaxes(0, 1)]
+    )
+    x, symbols = found["recall"](np.random.default_rng(0), 7)
+    ids = x.numpy().argmax(-1)
+    blank, n = found["SYMBOLS"], found["LENGTH"]
+    np.testing.assert_array_equal(ids[:n], symbols)
+    assert len(ids) == 7 + 2 * n
+    assert (ids[n + 6] == blank + 1).all()  # the mark; the answer begins right after it
+    assert (np.delete(ids[n:], 6, axis=0) == blank).all()
+
+
+def test_inside_lstm_reads_and_shows_the_equations(shown):
+    text, found = shown("inside_lstm")
+    for kind in ("LSTM", "GRU"):
+        bits, apart = numbers(text, f"{kind}:")
+        assert bits < 4.2 < np.log2(100)  # some 100 symbols
+        assert apart < 1e-4
+    assert len(re.findall("follows best", text)) == 2
+    np.testing.assert_array_equal(found["quoted"]('a"bc"d'), [0, 1, 1, 1, 0, 0])
+    inside = found["quoted"]('a"bc"d')[:, None]
+    both = found["correlation"](np.stack([-2.0 * inside, inside + 1.0], -1), inside)
+    np.testing.assert_allclose(both, [-1, 1])
 
 
 def test_an_option_that_is_wrong_is_one_line(tmp_path):
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "bptt.py", "--seed", "-1"], cwd=tmp_path, check=False,
-        capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = program("bptt", tmp_path, "--seed", "-1")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "bptt: --seed must lie in 0 .. 2**32 - 1, got -1\n"
     assert not list(tmp_path.iterdir())
