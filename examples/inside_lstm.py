@@ -83,16 +83,23 @@ def train(kind: str, ids: np.ndarray, symbols: int, steps: int) -> Reader:
 
 
 def quoted(text: str) -> np.ndarray:
-    """1 from an opening quotation mark to the character before the closing one, 0 elsewhere."""
-    return np.cumsum([symbol == '"' for symbol in text]) % 2
+    """1 from an opening quotation mark to the character before the closing one, 0 elsewhere.
+
+    A blank line ends what was left open.
+    """
+    inside, found = 0, []
+    for before, symbol in zip("\n" + text, text):
+        inside = 0 if before == symbol == "\n" else inside ^ (symbol == '"')
+        found.append(inside)
+    return np.array(found)
 
 
-def line_to_show(text: str) -> str:
-    """A line with some quotations that are closed, long enough to be worth it and to fit."""
-    lines = [
-        line for line in text.split("\n") if 60 <= len(line) <= 70 and line.count('"') % 2 == 0
-    ]
-    return max(lines, key=lambda line: min(line.count('"'), 6)) + "\n"
+def line_to_show(text: str, known: str) -> str:
+    """A line that is not in the known text, 60 to 70 long, with as many quotations as there are."""
+    lines = [line for line in text.split("\n") if 60 <= len(line) <= 70 and line not in known]
+    return max(
+        (line for line in lines if line.count('"') % 2 == 0), key=lambda line: line.count('"')
+    )
 
 
 def look(reader: Reader, ids: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
@@ -141,14 +148,14 @@ def main(args: argparse.Namespace) -> None:
     text = "".join(topics[key] for key in sorted(topics))
     code = {symbol: i for i, symbol in enumerate(sorted(set(text)))}
     ids = np.array([code[symbol] for symbol in text])
-    held_out, line = text[-HELD_OUT:], line_to_show(text[-HELD_OUT:])
+    held_out, line = text[-HELD_OUT:], line_to_show(text[-HELD_OUT:], text[:-HELD_OUT]) + "\n"
     unseen = ids[-HELD_OUT:].reshape(STREAMS, -1).T
     n = (len(ids) - HELD_OUT) // B
     streams = ids[: n * B].reshape(B, n).T
     steps = 50 if args.quick else 1000
     print(f"the line: {line!r}")
 
-    end = len(ids) - HELD_OUT + held_out.index(line) + len(line)
+    end = len(ids) - HELD_OUT + held_out.index("\n" + line) + 1 + len(line)
     marks = np.array([symbol == '"' for symbol in held_out]).reshape(STREAMS, -1).T  # (T, B)
     inside = quoted(held_out).reshape(STREAMS, -1).T
 

@@ -210,12 +210,15 @@ def main(args: argparse.Namespace) -> None:
         trained.semilogy(by_distance(layer, x), color=COLOURS[name], label=name)
     sums.axhline(1 / 6, color="#555555", ls=":", label="always saying 1")
     symbols.axhline(1 / SYMBOLS, color="#555555", ls=":", label="guessing")
-    sums.set(title=f"adding, {T_add} numbers", xlabel="step", ylabel="squared error")
-    symbols.set(title=f"recall over {T_recall} blanks", xlabel="step", ylabel="symbols right")
+    sums.set(title=f"adding, {T_add} numbers", xlabel="step", ylabel="squared error",
+             ylim=(2e-6, 0.5))  # fmt: skip
+    symbols.set(title=f"recall over {T_recall} blanks", xlabel="step", ylabel="symbols right",
+                ylim=(0, 1.4))  # fmt: skip
     trained.set(title="trained on recall: gradient against distance", xlabel="steps back in time",
-                ylabel="relative to the last step", ylim=(1e-22, 1e2))  # fmt: skip
-    for one in (sums, symbols, trained):
-        one.legend(frameon=False)
+                ylabel="relative to the last step", ylim=(1e-22, 1e6))  # fmt: skip
+    for one in (sums, trained):
+        one.legend(frameon=False, loc="lower left")
+    symbols.legend(frameon=False, ncols=2, loc="upper left")
     made.suptitle("Gradients vanish with distance; gates that hold the past let them through")
     picture(args, made, "vanishing_gradient")
 
