@@ -157,6 +157,7 @@ def main(args: argparse.Namespace) -> None:
 
     end = len(ids) - HELD_OUT + held_out.index("\n" + line) + 1 + len(line)
     marks = np.array([symbol == '"' for symbol in held_out]).reshape(STREAMS, -1).T  # (T, B)
+    after = np.roll(marks, 1, axis=0)
     inside = quoted(held_out).reshape(STREAMS, -1).T
 
     made, axes = figure(13, 8, nrows=7)
@@ -174,11 +175,12 @@ def main(args: argparse.Namespace) -> None:
         print(f"unit {best[0]} follows best whether a quotation is open: correlation "
               f"{related[best[0]]:.2f}; untrained: {before.max():.2f}")  # fmt: skip
         print(f"it keeps {keep[marks].mean():.2f} of its state at a quotation mark, "
-              f"{keep[~marks].mean():.2f} elsewhere")  # fmt: skip
+              f"{keep[after].mean():.2f} right after it, {keep[~(marks | after)].mean():.2f} "
+              "elsewhere")  # fmt: skip
         part, _ = look(reader, ids[end - 300 : end, None])
         draw(rows, {k: v[-len(line) :, 0] for k, v in part.items()}, kind, best, line)
-    made.suptitle("Some units open and close with the quotation marks (orange): "
-                  "they forget there, and keep in between")  # fmt: skip
+    made.suptitle("Units that keep track of quotations: they let go of the past at a mark (orange), "
+                  "or right after it, and keep it in between")  # fmt: skip
     picture(args, made, "inside_lstm")
 
 

@@ -116,7 +116,7 @@ def main(args: argparse.Namespace) -> None:
     for name, way in ways.items():
         print(f"{name:<20}{way(0.3, 0.5, x, y)[0]:19.15f} {way(0.3, 0.5, x, y)[1]:19.15f}")
 
-    steps = 120 if args.quick else 240
+    steps = 120 if args.quick else 480
     made, (left, right) = figure(12, 5, ncols=2)
     surface(left, x, y)
     print(f"\ngradient descent, {steps} steps of rate {RATE}; the data were made with "
