@@ -179,7 +179,7 @@ def main(args: argparse.Namespace) -> None:
               "elsewhere")  # fmt: skip
         part, _ = look(reader, ids[end - 300 : end, None])
         draw(rows, {k: v[-len(line) :, 0] for k, v in part.items()}, kind, best, line)
-    made.suptitle("Units that keep track of quotations: they let go of the past at a mark (orange), "
+    made.suptitle("Units that keep track of quotations let go of the past at a mark (orange), "
                   "or right after it, and keep it in between")  # fmt: skip
     picture(args, made, "inside_lstm")
 
