@@ -465,3 +465,52 @@ X = mg.zeros(5, 2, 3)
 def test_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+# ------------------------------------------------------------------------------ inspection
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("form", ["(T, B, I)", "batch_first", "(T, I)"])
+def test_inspect_has_the_letters_of_the_equations(kind, form):
+    rng = np.random.default_rng(5)
+    options = {"num_layers": 2, "bidirectional": True, "batch_first": form == "batch_first"}
+    layer = randomized(getattr(nn, kind)(3, 4, dtype=F64, **options))
+    x = random(rng, *((5, 3) if form == "(T, I)" else (5, 2, 3)))
+    output, last = layer(x)  # the kernel
+    rows = layer.inspect(x)
+    assert [sorted(row) for row in rows] == [sorted(row) for row in rows[:1]] * 4
+    seen = np.concatenate([row["h"].numpy() for row in rows[2:]], axis=-1)
+    np.testing.assert_allclose(seen, output.detach().numpy(), atol=1e-12)
+    time = 1 if form == "batch_first" else 0
+    for r, row in enumerate(rows):
+        assert not row["h"].requires_grad
+        old, new = as_steps(row, time, backward=r % 2)
+        if kind == "LSTM":
+            np.testing.assert_allclose(new["c"], new["f"] * old["c"] + new["i"] * new["g"])
+            np.testing.assert_allclose(new["h"], new["o"] * np.tanh(new["c"]))
+            ends = [s.detach().numpy()[r] for s in last]
+            np.testing.assert_allclose(new["c"][-1], ends[1], atol=1e-12)
+        if kind == "GRU":
+            np.testing.assert_allclose(new["h"], (1 - new["z"]) * new["n"] + new["z"] * old["h"])
+    assert layer.explain().startswith(f"{kind}: fused")
+    np.testing.assert_array_equal(layer(x)[0].detach().numpy(), output.detach().numpy())
+
+
+def as_steps(row: dict, time: int, backward: bool) -> tuple[dict, dict]:
+    """A row's values with time first, as it ran: those of the step before (0 at first), and all."""
+    new = {k: np.moveaxis(v.numpy(), time, 0)[:: -1 if backward else 1] for k, v in row.items()}
+    return {k: np.concatenate([np.zeros_like(v[:1]), v[:-1]]) for k, v in new.items()}, new
+
+
+def test_inspect_takes_first_states_and_no_packed_input():
+    layer = nn.LSTM(3, 4)
+    x, hx = mg.randn(5, 2, 3), (mg.randn(1, 2, 4), mg.randn(1, 2, 4))
+    [row] = layer.inspect(x, hx)
+    np.testing.assert_allclose(row["h"].numpy(), layer(x, hx)[0].detach().numpy(), atol=1e-6)
+    with pytest.raises(TypeError, match="LSTM: inspect takes a padded input"):
+        layer.inspect(pack_sequence([x[:, 0]]))
+    with pytest.raises(ValueError, match="input has 2 features"):
+        layer.inspect(x[..., :2])
+    assert layer.explain().startswith("LSTM: fused")
+    assert layer(x)[0].requires_grad

@@ -64,6 +64,7 @@ class Cell(Module):
 
     blocks: tuple[int, ...] = (1,)  # the gates that layer_norm takes together
     default: tuple[str, ...] = ("Tanh",)  # activations
+    noted: dict[str, list[Any]] | None = None  # by letter, a value each step
     bias_ih: Parameter | None
     bias_hh: Parameter | None
     gain_ih: Parameter | None
@@ -117,6 +118,12 @@ class Cell(Module):
 
     # -- what the equations are made of
 
+    def note(self, **values: Any) -> None:
+        """Keeps the values of these letters of the equations, where `RNNBase.inspect` asks."""
+        if self.noted is not None:
+            for letter, value in values.items():
+                self.noted.setdefault(letter, []).append(value)
+
     def drive(self, x: Any) -> Any:
         """W x + b_ih: (..., I) -> (..., gH)"""
         return self._affine(x, self.weight_ih, self.bias_ih, self.gain_ih, self.blocks)
@@ -150,11 +157,11 @@ class Cell(Module):
     def advance(self, wx: Any, state: State, drop: Any = None) -> State:
         """`step`, then zoneout."""
         new = self.step(wx, state, drop)
-        if not self.zoneout:
-            return new
-        return tuple(
-            zoned(a, b, self.zoneout, self.training) for a, b in zip(state, new, strict=True)
-        )
+        if self.zoneout:
+            pairs = zip(state, new, strict=True)
+            new = tuple(zoned(a, b, self.zoneout, self.training) for a, b in pairs)
+        self.note(**dict(zip("hc", new)))
+        return new
 
     # -- the cell by itself
 
@@ -270,6 +277,7 @@ class LSTMCell(Cell):
         g = act_g(clip(g))
         c = f * c + i * g
         o = act(clip(peep(o, p_o, c)))
+        self.note(i=i, f=f, g=g, o=o)
         h = o * act_c(clip(self._normalized(c)))
         return (h if self.weight_hr is None else linear(h, self.weight_hr)), c
 
@@ -330,6 +338,7 @@ class GRUCell(Cell):
             u_rz = self._affine(dropped(h, drop), w_rz, b_rz, gain_rz, (2,))
             r, z = chunk(act(clip(x_rz + u_rz)), 2, -1)
             n = act_n(clip(x_n + self._affine(dropped(r * h, drop), w_n, b_n, gain_n, (1,))))
+        self.note(r=r, z=z, n=n)
         return ((1 - z) * n + z * h,)
 
 

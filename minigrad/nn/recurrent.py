@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import kernels
+from minigrad.autograd import no_grad
 from minigrad.creation import generator
 from minigrad.dtypes import get_default_dtype
+from minigrad.functions import stack
 from minigrad.ops import recurrent
 from minigrad.tensor import Tensor
 
@@ -26,6 +28,7 @@ from .cells import Cell, GRUCell, LSTMCell, RNNCell, State
 from .container import ModuleList
 from .layers import positive
 from .module import Module
+from .sequence import PackedSequence
 from .unroll import Layered, unroll
 
 DEFAULTS = {  # what `repr` leaves out
@@ -51,6 +54,7 @@ class RNNBase(Layered):
                        only what enters them (`nn.bptt.checkpoint`)
     """
 
+    _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs
     fused: Callable | None  # (x, states, weights, composed) -> output and states; None: composed
 
     def __init__(
@@ -119,8 +123,10 @@ class RNNBase(Layered):
 
     def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
         weights = self.trained(row)
-        if self.fused is None or self.beyond or drop is not None:
-            return unroll(self._cell(weights), x, state, drop)
+        if self.fused is None or self.beyond or drop is not None or self._noted is not None:
+            cell = self._cell(weights)
+            cell.noted = None if self._noted is None else self._noted[row]
+            return unroll(cell, x, state, drop)
         biases = () if self.bias else (None, None)
         output, *last = self.fused(x, state, (*weights, *biases), self._composed)
         return output, tuple(last)
@@ -131,6 +137,33 @@ class RNNBase(Layered):
             return None
         keep = generator().random((batch, self.state_sizes[0])) >= p
         return (keep / max(1 - p, np.finfo(float).tiny)).astype(self.dtype)
+
+    def inspect(self, input: Any, hx: Any = None) -> list[dict[str, Tensor]]:
+        """The letters of the cell's equations at each step: i f g o c h, or r z n h, or h
+
+        A dict for each layer and direction, layer*D + direction; its tensors have the output's
+        form, (T, B, H), and no history. Runs composed, without gradients; input: not packed.
+        """
+        if isinstance(input, PackedSequence):
+            raise TypeError(
+                f"{type(self).__name__}: inspect takes a padded input, not a packed one"
+            )
+        self._noted = [{} for _ in range(self.rows)]
+        try:
+            with no_grad():
+                self(input, hx)
+            noted = self._noted
+        finally:
+            self._noted = None
+        return [{k: self._in_time(v, row, input.ndim) for k, v in letters.items()}
+                for row, letters in enumerate(noted)]  # fmt: skip
+
+    def _in_time(self, values: Sequence[Tensor], row: int, axes: int) -> Tensor:
+        """A row's values (B, H), in the order in which it ran, in the form of its output."""
+        values = values[:: -1 if row % len(self.directions) else 1]
+        if axes == 2:
+            return stack([value[0] for value in values])
+        return stack(values, dim=int(self.batch_first))
 
     def explain(self) -> str:
         """Which path a call takes, as things stand, and why."""
