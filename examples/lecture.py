@@ -96,11 +96,13 @@ def progress(steps: Iterable[Any], label: str, total: int | None = None) -> Any:
     return tqdm(steps, desc=label, total=total, disable=None, leave=False)
 
 
-def figure(width: float = 9, height: float = 4.5, **grid: Any) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes, `plt.subplots` without a window."""
+def figure(
+    width: float = 9, height: float = 4.5, mosaic: str | None = None, **grid: Any
+) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes, `plt.subplots` or `plt.subplot_mosaic` without a window."""
     made = package("matplotlib.figure").Figure((width, height), dpi=110, layout="constrained")
-    axes = made.subplots(**grid)
-    for one in axes.flat if hasattr(axes, "flat") else [axes]:
+    axes = made.subplots(**grid) if mosaic is None else made.subplot_mosaic(mosaic, **grid)
+    for one in made.axes:
         one.spines[["top", "right"]].set_visible(False)
     return made, axes
 
