@@ -3,7 +3,7 @@
     python examples/sentiment.py
 
 14,300 sentences of film and product reviews, each with a score from -4 to 4: the mean of what 20
-people said. A bag of words knows which words there are; the net knows their order, too.
+people said. A bag of words knows which words and pairs of words there are; the net, their order.
 
 Reviews differ in length. Packed, what is there of each step stands side by side; padded, short ones
 are filled up, and whatever reads on into the padding says something else.
@@ -21,10 +21,10 @@ import io
 import re
 import tarfile
 import time
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from bag_of_words import BagOfWords
 from lecture import bars, figure, picture, progress, run, source_distribution
 
 import minigrad as mg
@@ -104,38 +104,6 @@ def train(ids: list[np.ndarray], scores: np.ndarray, symbols: int, epochs: int) 
     return model
 
 
-def bag_of_words(
-    texts: list[list[str]], scores: np.ndarray, unknown: list[list[str]]
-) -> np.ndarray:
-    """Scores of `unknown` by ridge regression on the words and pairs of neighbours in a text.
-
-    Conjugate gradients on (X'X + penalty) w = X'y, X (texts, features) of ones and zeros.
-    """
-    code: dict[Any, int] = {}
-
-    def features(words: list[str], new: bool) -> list[int]:
-        all_of_it = {*words, *pairwise(words)}
-        return [
-            code.setdefault(f, len(code)) if new else code[f] for f in all_of_it if new or f in code
-        ]
-
-    known = [features(words, True) for words in texts]
-    column, row = np.concatenate(known), np.repeat(np.arange(len(known)), [len(k) for k in known])
-    mean = scores.mean()
-
-    def normal(w: np.ndarray) -> np.ndarray:
-        return np.bincount(column, np.bincount(row, w[column])[row]) + PENALTY * w
-
-    w = np.zeros(len(code))
-    rest = direction = np.bincount(column, (scores - mean)[row])
-    for _ in range(50):
-        image = normal(direction)
-        step = rest @ rest / (direction @ image)
-        w, before, rest = w + step * direction, rest @ rest, rest - step * image
-        direction = rest + rest @ rest / before * direction
-    return np.array([mean + w[features(words, False)].sum() for words in unknown])
-
-
 def padding(model: Reader, ids: list[np.ndarray]) -> None:
     """Packed, masked and merely padded: the same scores? In what time, forward and backward?"""
     lengths = np.array([len(i) for i in ids])
@@ -193,7 +161,7 @@ def main(args: argparse.Namespace) -> None:
     model = train(ids[n:], scores[n:], len(code) + 1, 3)
     said = {
         "always the mean": np.full(n, scores[n:].mean()),
-        "bag of words": bag_of_words(texts[n:], scores[n:], texts[:n]),
+        "bag of words": BagOfWords(texts[n:], scores[n:], PENALTY).scores(texts[:n]),
         "GRU": predict(model, ids[:n]),
     }
     print(f"{n:,} reviews held out of {len(texts):,}; scores from -4 to 4")

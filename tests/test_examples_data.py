@@ -142,6 +142,18 @@ def test_sentiment_reads_the_order_that_a_bag_of_words_cannot(
     assert float(apart["padded"]) > 0.1
 
 
+def test_bag_of_words_is_ridge_regression(lecture):
+    model = importlib.import_module("bag_of_words").BagOfWords
+    rng = np.random.default_rng(0)
+    texts = [list(rng.choice(list("abcde"), rng.integers(1, 9))) for _ in range(40)]
+    y = rng.standard_normal(40)
+    fitted = model(texts, y, 2.0)
+    x = np.array([[f in model.features(words) for f in fitted.code] for words in texts], float)
+    w = np.linalg.solve(x.T @ x + 2 * np.eye(len(fitted.code)), x.T @ (y - y.mean()))
+    np.testing.assert_allclose(fitted.weight, w, atol=1e-8)
+    np.testing.assert_allclose(fitted.scores([["zz", *texts[3]]])[0], y.mean() + x[3] @ w)
+
+
 def test_the_packaged_files_are_found_and_missing_ones_named(lecture, capsys):
     assert lecture.packaged("numpy", "linalg/__init__.py").exists()
     with pytest.raises(SystemExit, match="2"):
