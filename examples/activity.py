@@ -57,8 +57,8 @@ def motions() -> list[Any]:
     return out
 
 
-def recognise(quick: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Held-out motions (T, B, C), the true activities, and probabilities (B, activities)."""
+def recognise(quick: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], str]:
+    """Held-out motions (T, B, C), what they are, probabilities (B, names), names, finding."""
     x, y, new_x, new_y = motions()
     names, code = np.unique(y, return_inverse=True)
     mean, spread = x.mean((0, 1)), x.std((0, 1))
@@ -79,7 +79,10 @@ def recognise(quick: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str
     print(f"  always the same activity {np.mean(new_y == new_y[0]):6.1%}")
     print(f"  nearest neighbour        {np.mean(y[nearest] == new_y):6.1%}")
     print(f"  GRU                      {np.mean(names[p.argmax(1)] == new_y):6.1%}")
-    return new_x, new_y, p, list(names)
+    finding = (
+        f"What are they doing? {np.mean(names[p.argmax(1)] == new_y):.1%} of {len(new_y)} right"
+    )
+    return new_x, new_y, p, list(names), finding
 
 
 # ---------------------------------------------------------------------------------------- video
@@ -157,22 +160,25 @@ def strips(axes: Any, films: dict[str, np.ndarray]) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    x, y, p, names = recognise(args.quick)
+    x, y, p, names, finding = recognise(args.quick)
     films, better = foresee(args.quick, args.seed)
     made, axes = figure(12, 6, "abcd;eeee", height_ratios=[1, 1.05])
+    made.suptitle(f"{finding}; the first held-out recording of each:")
     time = np.arange(len(x)) / 10
     for key, name in zip("abcd", names):
         i = int(np.flatnonzero(y == name)[0])
         axes[key].plot(time, x[:, i, :3], lw=0.9)
         said = names[p[i].argmax()]
-        axes[key].set(title=f"{name}: net says {said}, p = {p[i].max():.2f}", xlabel="seconds")
+        axes[key].set(title=f"{name}: said {said}, p = {p[i].max():.2f}", xlabel="seconds")
         axes[key].title.set_size(10)
     axes["a"].set_ylabel("acceleration, x y z")
     strips(axes["e"], films)
     axes["e"].set_title(
         f"The next frame: the net's error is {better:.0%} of that of copying the last"
     )
-    print("see: the net draws where the digit will be, bounces included; dreaming, it blurs.")
+    print(
+        "see: the net draws where the digit will be, bounces included; dreaming, it soon loses it."
+    )
     picture(args, made, "activity")
 
 

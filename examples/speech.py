@@ -106,9 +106,10 @@ def vowels() -> tuple[Utterances, dict[str, Utterances], list[str]]:
     return made["TRAIN"], {"held out": made["TEST"]}, [f"speaker {i}" for i in range(1, 10)]
 
 
-def digits(each: int) -> tuple[Utterances, dict[str, Utterances], list[str]]:
-    names = sorted(set(recorded()[1]))
-    parts = [synthesised(VOICES, each), synthesised(NEW_VOICES, 1), recorded()]
+def digits(quick: bool) -> tuple[Utterances, dict[str, Utterances], list[str]]:
+    names = sorted(set(recorded()[1]))  # first, as it may be missing: what follows takes a while
+    voices = (VOICES[:4], NEW_VOICES[:1]) if quick else (VOICES, NEW_VOICES)
+    parts = [*map(synthesised, voices), recorded()]
     known, new, human = (Utterances(x, np.array([names.index(n) for n in y])) for x, y in parts)
     return known, {"new voices": new, "a person": human}, names
 
@@ -131,8 +132,8 @@ def draw(model: nn.ManyToOne, x: np.ndarray, y: int, names: list[str], right: di
     for i in p.max(0).argsort()[-4:]:
         wide, colour = (2.5, "tab:red") if i == y else (1.2, None)
         axes["b"].plot(p[:, i], "o-", ms=3, lw=wide, c=colour, label=names[i])
-    for key in "ab":
-        axes[key].xaxis.get_major_locator().set_params(integer=True)
+    for axis in (axes["a"].xaxis, axes["a"].yaxis, axes["b"].xaxis):
+        axis.get_major_locator().set_params(integer=True)
     axes["b"].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes["b"].set(xlim=axes["a"].get_xlim(), ylim=(-0.03, 1.03), xlabel="frame")
     axes["b"].set(ylabel="probability", title="What the net would say if it broke off here")
@@ -143,7 +144,7 @@ def draw(model: nn.ManyToOne, x: np.ndarray, y: int, names: list[str], right: di
 
 
 def main(args: argparse.Namespace) -> None:
-    known, tests, names = digits(1) if args.audio else vowels()
+    known, tests, names = digits(args.quick) if args.audio else vowels()
     mean, spread = np.concatenate(known.x).mean(0), np.concatenate(known.x).std(0)
     known, *others = (
         Utterances([(x - mean) / spread for x in u.x], u.y) for u in (known, *tests.values())
@@ -165,6 +166,8 @@ def main(args: argparse.Namespace) -> None:
         for name, classes in said.items():
             right[f"{name}, {kind}"] = share = np.mean(classes == test.y)
             print(f"  {f'{name}, {kind}':34} {share:6.1%} of {len(test.y)}")
+    if args.audio:
+        print("see: how little of what a synthesiser's voices teach holds for a person;")
     print("see: how late it may change its mind; the picture shows where it did so last.")
     last = others[-1]
     i = late(model, last)

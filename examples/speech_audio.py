@@ -72,12 +72,12 @@ def speak(word: str, voice: str, speed: int, pitch: int) -> np.ndarray:
     return mfcc(*read_wav(io.BytesIO(done.stdout)))
 
 
-def synthesised(voices: list[str], each: int) -> tuple[list[np.ndarray], list[str]]:
-    """All digits in all accents and voices, `each` times at some speed and pitch."""
+def synthesised(voices: list[str]) -> tuple[list[np.ndarray], list[str]]:
+    """All digits in all accents and voices, each at some speed and pitch."""
     if shutil.which("espeak-ng") is None:
         fail(f"--audio needs espeak-ng, and a person's recordings; this brings both: {MISSING}")
     rng = np.random.default_rng(len(voices))  # the same sounds for every --seed
-    plan = [(d, a, v) for d in DIGITS for a in ACCENTS for v in voices for _ in range(each)]
+    plan = [(d, a, v) for d in DIGITS for a in ACCENTS for v in voices]
     sounds = [
         speak(digit, f"{accent}+{voice}", rng.integers(110, 200), rng.integers(25, 75))
         for digit, accent, voice in progress(plan, f"espeak-ng, {len(voices)} voices")
