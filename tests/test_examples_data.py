@@ -187,18 +187,21 @@ def test_dtw_is_the_best_walk_through_both(lecture):
 
 
 @pytest.mark.parametrize("rate", [8000, 22050])
-def test_mfcc_of_a_tone(lecture, rate):
-    """Its energy lies in the band of its frequency; silence around it is cut off."""
+def test_mfcc_of_two_tones(lecture, rate):
+    """Coefficient 1 tells low from high; silence around them is cut off."""
     audio = importlib.import_module("speech_audio")
     bands = audio.mel_bands(np.array([440.0, 1000.0, 50.0]))
     assert bands[0].argmax() < bands[1].argmax()
     assert bands[2].max() == 0
     t = np.arange(rate) / rate
-    tone = np.where((t > 0.3) & (t < 0.7), np.sin(2 * np.pi * 700 * t), 0)
-    features = audio.mfcc(tone.astype(np.float32), rate)
+    tone = np.sin(2 * np.pi * np.where(t < 0.5, 400, 2500) * t)  # low, then high
+    faint = 1e-4 * np.random.default_rng(0).standard_normal(rate)
+    sound = np.where((t > 0.3) & (t < 0.7), tone, faint).astype(np.float32)
+    features = audio.mfcc(sound, rate)
     assert features.shape[1] == audio.COEFFICIENTS
     assert 38 <= len(features) <= 44  # 0.4 s
     np.testing.assert_allclose(features.mean(0), 0, atol=1e-4)
+    assert features[:15, 1].min() > 0 > features[-15:, 1].max()  # cos(pi / M (m + 1/2))
 
 
 def test_audio_names_the_debian_packages(tmp_path):
