@@ -27,7 +27,7 @@ from minigrad.nn.decoding import generate
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SYMBOLS = [".", *sorted(set("".join(NAMES)))]  # "." begins a word and ends it
 T = 1 + max(map(len, NAMES))
-E, H, BATCH = 16, 128, 32
+E, H, BATCH = 16, 256, 32
 HELD_OUT = 500  # the last ones: by other hands than the first
 
 
@@ -158,7 +158,7 @@ def draw(model: Speller, x: np.ndarray, words: np.ndarray, truth: np.ndarray) ->
 def main(args: argparse.Namespace) -> None:
     x, digit = digits()
     known, new = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
-    model = train(x[known], digit[known], 6 if args.quick else 60)
+    model = train(x[known], digit[known], 5 if args.quick else 60)
     words = np.array(spell(model, x[new]))
     truth = np.array(NAMES)[digit[new]]
     nearest = ((x[new][:, None] - x[known]) ** 2).sum(-1).argmin(1)

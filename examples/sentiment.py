@@ -151,7 +151,7 @@ def draw(axes: Any, words: list[str], y: np.ndarray, human: float) -> None:
 
 def main(args: argparse.Namespace) -> None:
     texts, scores = reviews()
-    order = np.random.default_rng(0).permutation(len(texts))[: 2000 if args.quick else None]
+    order = np.random.default_rng(0).permutation(len(texts))[: 1600 if args.quick else None]
     texts, scores = [texts[i] for i in order], scores[order]
     n = len(texts) // 10  # held out
     words, count = np.unique(np.concatenate(texts[n:]), return_counts=True)
