@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -35,6 +36,26 @@ def package(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         fail(f"{error}; this brings it: {EXTRA}")
+
+
+def packaged(name: str, path: str) -> Path:
+    """A data file inside an installed package, which is not imported: some take seconds."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        fail(f"No module named {name!r}; this brings it: {EXTRA}")
+    file = Path(spec.origin).parent / path
+    if not file.exists():
+        fail(f"the package {name} that is installed has no {path}")
+    return file
+
+
+def ts_file(path: Path) -> tuple[list[Any], list[str]]:
+    """The series (T, C) of a .ts file and the class of each: channels stand between colons."""
+    np = package("numpy")
+    rows = [r for r in path.read_text(encoding="utf-8").splitlines() if r and r[0] not in "#@"]
+    split = [row.split(":") for row in rows]
+    series = [np.array([c.split(",") for c in channels], np.float32).T for *channels, _ in split]
+    return series, [row[-1].strip().lower() for row in split]
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,13 +96,25 @@ def progress(steps: Iterable[Any], label: str, total: int | None = None) -> Any:
     return tqdm(steps, desc=label, total=total, disable=None, leave=False)
 
 
-def figure(width: float = 9, height: float = 4.5, **grid: Any) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes, `plt.subplots` without a window."""
+def figure(
+    width: float = 9, height: float = 4.5, mosaic: str | None = None, **grid: Any
+) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes, `plt.subplots` or `plt.subplot_mosaic` without a window."""
     made = package("matplotlib.figure").Figure((width, height), dpi=110, layout="constrained")
-    axes = made.subplots(**grid)
-    for one in axes.flat if hasattr(axes, "flat") else [axes]:
+    axes = made.subplots(**grid) if mosaic is None else made.subplot_mosaic(mosaic, **grid)
+    for one in made.axes:
         one.spines[["top", "right"]].set_visible(False)
     return made, axes
+
+
+def bars(axes: Any, values: dict[str, float], nets: Iterable[str], form: str = "%.2f") -> None:
+    """A bar each, the first on top, those of `nets` in red."""
+    names = list(values)[::-1]
+    colours = ["tab:red" if name in nets else "0.7" for name in names]
+    drawn = axes.barh(names, [values[name] for name in names], color=colours)
+    axes.bar_label(drawn, fmt=form, fontsize=8, padding=2)
+    axes.set(xticks=[])
+    axes.spines["bottom"].set_visible(False)
 
 
 def write(path: Path, content: bytes) -> None:
