@@ -9,7 +9,7 @@ same number of parameters, the same data in the same order, the same number of s
 knows all the words of the training text and takes the longest that fits.
 
 What to conclude: where the future matters, a second direction is the first thing to add. Depth pays
-where one layer has too little to say: here one is enough, and more of them only take more time.
+where one layer has too little to say: here it is worth a hundredth at most, and takes its time.
 
 Letters: T letters of a window, B windows, H hidden units, L layers, D directions.
 """
@@ -187,8 +187,9 @@ def draw(args: argparse.Namespace, results: dict[tuple[int, int], Result], rival
                            ha="center", fontsize=9, color=colour)  # fmt: skip
     right.axhline(rival, color="0.6", linestyle="--")
     right.annotate(
-        "longest known word", (1, rival), (0, 4), textcoords="offset points", color="0.4"
-    )
+        "longest known word", (depths[-1], rival), (0, -14), textcoords="offset points",
+        ha="right", color="0.4", fontsize=9,
+    )  # fmt: skip
     right.set(xlabel="layers, all with the same number of parameters", xticks=depths,
               ylabel="F1 at the end", xlim=(0.7, 3.3))  # fmt: skip
     sheet.suptitle(conclusion(results))
