@@ -130,6 +130,25 @@ def test_teacher_forcing_and_lengths():
         nn.EncoderDecoder(4, 6, 5, 7, kind="Transformer")
 
 
+def test_attention_weights_are_those_that_made_the_scores():
+    source, target = reversal(3)
+    lengths = [2, 3, 3]
+    model = nn.EncoderDecoder(4, 6, 5, 7, 2, attention="general")
+    a = model.attention_weights(source, target[:-1], lengths)
+    assert a.shape == (4, 3, 3)
+    np.testing.assert_allclose(a.data.sum(-1), 1, atol=1e-6)
+    assert (a.data[:, 0, 2] == 0).all()  # beyond the first one's length
+    last, keys, _ = model.encode(source, lengths)
+    output, _ = model.decoder(model.target(target[:-1]), last)
+    context = np.einsum("nbs,sbk->nbk", a.data, keys.data)
+    scores = model.head(mg.tensor(np.concatenate([output.data, context], -1)))
+    np.testing.assert_allclose(
+        scores.data, model(source, target[:-1], lengths).data, rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="without attention"):
+        nn.EncoderDecoder(4, 6, 5, 7).attention_weights(source, target)
+
+
 # ----------------------------------------------------------------------------------- attention
 
 

@@ -86,6 +86,7 @@ class EncoderDecoder(Module):
     The encoder's last state is the decoder's first. With attention (dot, general, additive), each
     decoder output also looks at all the encoder's: scores = W [h; context].
     `encode` and `step` are what `nn.decoding` needs: generate(m.step, m.encode(source), start, 20).
+    `attention_weights` says what it looked at.
     kind: RNN, LSTM, GRU.
     Sources: Sutskever, Vinyals and Le 2014; Cho et al. 2014; Luong, Pham and Manning 2015.
     """
@@ -145,6 +146,14 @@ class EncoderDecoder(Module):
         """Scores (B, V) of what follows these symbols (B), and the next state"""
         scores, state = self._decode(np.asarray(symbols)[None], state)
         return scores[0], state
+
+    def attention_weights(self, source: Any, target: Any, lengths: Any = None) -> Tensor:
+        """a (T, B, S): how far each step of `target` (T, B) looks at each of `source` (S, B)"""
+        if self.attention is None:
+            raise ValueError("EncoderDecoder: attention_weights of a net without attention=")
+        last, keys, mask = self.encode(source, lengths)
+        output, _ = self.decoder(self.target(np.asarray(target)), last)
+        return self.attention(output, keys, mask=mask)[1]
 
     def _decode(self, symbols: np.ndarray, state: Any) -> tuple[Tensor, Any]:
         last, keys, mask = state
