@@ -149,7 +149,7 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     f->pack_size = FN(gemm_pack_size)(f->width, most, chunk * f->B);
     size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + zeros + scratch +
                   f->plan.tasks * f->pack_size;
-    void *memory = malloc(size * sizeof(real) + 64);
+    void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
         return -1;
     real *rest = FN(pack_all)(&f->hh, FN(align)(memory), w_hh, f->H, 1, f->plan.tasks);
@@ -170,6 +170,6 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     }
     if (f->T == 0)
         FN(zero_weights)(f);
-    free(memory);
+    mg_release(memory);
     return 0;
 }

@@ -43,9 +43,9 @@ static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
         memset(to, 0, n * sizeof(real));
 }
 
-/* `block` is from malloc and has room for 64 bytes more: a vector that straddles two cache lines
- * costs two loads, and packed weights are all loads (aligned: 1.1 to 1.2 times as
- * fast over a whole sequence). */
+/* `block` is from mg_allocate and has room for 64 bytes more: a vector that straddles two cache
+ * lines costs two loads, and packed weights are all loads (aligned: 1.1 to 1.2 times as fast over a
+ * whole sequence). */
 static real *FN(align)(void *block) { return (real *)(((uintptr_t)block + 63) & ~(uintptr_t)63); }
 
 /* One matrix to be packed: element (i, j) lies at source[i * rs + j * cs]. */
@@ -132,7 +132,7 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
     size_t start = f->ih.panels * f->ih.width * VL;
     size_t chunk = f->keep ? 0 : f->plan.chunk * f->B * f->width;
     size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + start + chunk + VL;
-    void *memory = malloc(size * sizeof(real) + 64);
+    void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
         return -1;
     real *rest = FN(pack_all)(&f->ih, FN(align)(memory), w_ih, 1, f->I, f->plan.tasks);
@@ -145,6 +145,6 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
         FN(by_units)(f);
     else
         mg_parallel(FN(rows_task), f, f->plan.tasks);
-    free(memory);
+    mg_release(memory);
     return 0;
 }
