@@ -70,6 +70,8 @@ def main() -> None:
     made.add_argument("--along", nargs="+", choices=list(ALONG), default=list(ALONG))
     made.add_argument("--points", type=int, default=99, help="of each axis, the first so many")
     args = parse(made, nets=["LSTM"], points=2)
+    if args.brief:
+        args.nets, args.points = args.nets[:1], min(args.points, 7)
     head = None
     for found in measured(args, cells):
         if "machine" in found:

@@ -143,6 +143,8 @@ static void FN(zero_weights)(const struct FN(backward) * f) {
 /* Runs the way back of a net that its caller has described; gh and gc begin as gh_n and gc_n. */
 static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
                             int adds_to_gh) {
+    if (f->B == 0 || f->I + f->H == 0) /* nothing to compute, however many steps */
+        f->T = 0;
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width);
     size_t most = f->I > f->H ? f->I : f->H, zeros = most / VL * VL + 4 * VL;
     size_t chunk = f->plan.chunk, scratch = (chunk * f->B * f->width + VL) / VL * VL;

@@ -127,6 +127,8 @@ static void FN(by_units)(struct FN(forward) * f) {
  * of which b_hh counts for the first `both` columns only. 0, or -1 without memory. */
 static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
                            const real *b_ih, const real *b_hh, size_t both) {
+    if (f->B == 0 || f->H == 0) /* nothing to compute, however many steps */
+        f->T = 0;
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width);
     f->keep = f->gates != NULL;
     size_t start = f->ih.panels * f->ih.width * VL;

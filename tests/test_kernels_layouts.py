@@ -7,12 +7,14 @@ gives NaN; what writes there is seen.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_kernels import python
 from test_kernels_recurrent import NETS, assert_close, assert_same_bits, backward, forward, layer
 
 from minigrad.kernels import reference
@@ -183,3 +185,27 @@ def test_matmul_refuses_what_no_memory_holds(a: tuple, b: tuple) -> None:
     one = np.float32(1)
     with pytest.raises((MemoryError, ValueError)):
         native.matmul(np.broadcast_to(one, a), np.broadcast_to(one, b))
+
+
+ENDLESS = """
+import sys
+import numpy as np
+sys.path.insert(0, {tests!r})
+from test_kernels_recurrent import NETS, backward, forward, native
+for net, gates in NETS.items():
+    for B, I, H in (0, 3, 4), (2, 0, 0), (0, 0, 0):
+        shapes = dict(x=(2**40, B, I), h0=(B, H), c0=(B, H), w_ih=(gates * H, I))
+        shapes |= dict(w_hh=(gates * H, H), gy=(2**40, B, H))
+        a = {{name: np.ones(shape) for name, shape in shapes.items()}}
+        output, *_, saved = forward(native, net, a)
+        forward(native, net, a, keep=False)
+        gx, _, *gw = backward(native, net, a, output, saved, True, False)
+        assert gx.shape == (2**40, B, I)
+        assert not any(g.any() for g in gw)
+"""
+
+
+def test_many_steps_of_nothing_take_no_time() -> None:
+    """x (2^40, 0, 3) takes no memory, so it can be asked for."""
+    done = python(ENDLESS.format(tests=str(Path(__file__).parent)))
+    assert done.returncode == 0, done.stderr
