@@ -1,7 +1,7 @@
 /* The thread pool under load: several threads, and children of forks, compute at once what one
  * thread computed before, to the bit, while another thread changes the number of workers.
  *
- *     pool ROUNDS [ISA]
+ *     pool ROUNDS [ISA [race]]      race: its threads race on purpose, for ThreadSanitizer to see
  *
  * .ci/sanitize builds it with the kernels, under ThreadSanitizer and others; it prints nothing but
  * what went wrong, and a last line. */
@@ -34,6 +34,7 @@ struct results {
 static float numbers[4 * 171 * 171 + ELEMENTS]; /* what all passes read */
 static struct results wanted;
 static atomic_int rounds, wrong, running;
+static int planted, races;
 
 static void *room(size_t n) {
     void *p = calloc(n ? n : 1, sizeof(float));
@@ -77,7 +78,7 @@ static int pass_fails(void) {
 
 static void *hammer(void *unused) {
     for (int i = 0; i < atomic_load(&rounds); i++)
-        atomic_fetch_add(&wrong, pass_fails());
+        atomic_fetch_add(&wrong, pass_fails()), races += planted;
     atomic_fetch_sub(&running, 1);
     return unused;
 }
@@ -120,6 +121,7 @@ int main(int arguments, char **argument) {
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         numbers[i] = (float)(i * 2654435761u % 2001) / 4000 - 0.25f;
+    planted = arguments > 3;
     mg_set_num_threads(1);
     everything(&wanted);
     mg_set_num_threads(4);
