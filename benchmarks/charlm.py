@@ -60,7 +60,7 @@ class Theirs:
 
     def step(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         logits, state = self.model(torch.from_numpy(inputs), self.state)
-        self.state = torch.utils._pytree.tree_map(torch.detach, state)
+        self.state = char_lm.detached(state)
         flat, wanted = logits.reshape(-1, logits.shape[-1]), torch.from_numpy(targets)
         loss = torch.nn.functional.cross_entropy(flat, wanted.reshape(-1))
         self.optimiser.zero_grad()
