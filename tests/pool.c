@@ -77,8 +77,11 @@ static int pass_fails(void) {
 }
 
 static void *hammer(void *unused) {
-    for (int i = 0; i < atomic_load(&rounds); i++)
-        atomic_fetch_add(&wrong, pass_fails()), races += planted;
+    for (int i = 0; i < atomic_load(&rounds); i++) {
+        atomic_fetch_add(&wrong, pass_fails());
+        if (planted)
+            races++;
+    }
     atomic_fetch_sub(&running, 1);
     return unused;
 }
