@@ -63,7 +63,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[4, 32, 128, 512])
     parser.add_argument("--turns", type=int, default=25, help="how often each is timed")
+    parser.add_argument("--quick", action="store_true", help="the smallest slice: does it run?")
     args = parser.parse_args()
+    if args.quick:
+        args.sizes, args.turns = [4], 1
     torch.set_num_threads(1)
     print(machine(f"PyTorch {torch.__version__}", "HIPS autograd"))
     print(f"{'N':>5} {'minigrad':>9} {'PyTorch':>9} {'HIPS':>9}   of PyTorch  of HIPS")

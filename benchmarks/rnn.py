@@ -1,26 +1,32 @@
-"""Times the recurrent layers against PyTorch's, in turns in one process, results compared first.
+"""RNN, GRU and LSTM against PyTorch and, where installed, JAX and ONNX Runtime.
 
-    python benchmarks/rnn.py                                # float32, all of it: some minutes
+    python benchmarks/rnn.py                      # needs the extra `bench`; the others: `peers`
     python benchmarks/rnn.py --nets LSTM --modes train --threads 1 --sizes 32x64x64x256
+    python benchmarks/rnn.py --picture docs/img/speed.png
 
-A row: medians in milliseconds, and how many times as fast minigrad is. A size is BxTxIxH. Training
-is a forward and a backward with all gradients, inference a forward without.
+In turns in one process for each number of threads, results compared first. A row: medians in
+milliseconds, and how many times as fast minigrad is as the fastest peer. A size is BxTxIxH.
+train    forward, and backward with all gradients
+infer    forward alone
+packed   training on packed sequences of random lengths up to T, packing included
+deep     training of two layers in two directions
+step     one step of inference from the state that the last one left
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from itertools import product
-from math import exp, log
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads would spin beside ours
 
-import numpy as np
 import torch
-from timing import machine, median_times
+from peers import GATES, Case, Data, peers, versions
+from picture import draw
+from timing import agree, in_turns, machine, measured, parse, parser, summary
 
 import minigrad as mg
 
@@ -28,100 +34,92 @@ SIZES = [
     "1x64x32x32",
     "16x32x32x64",
     "32x64x64x128",
-    "32x64x64x256",
     "64x100x128x256",
     "32x64x512x512",
     "16x64x1024x1024",
 ]
-GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
+MODES = {  # the sizes of each, and its dtypes
+    "train": (SIZES, ["float32", "float64"]),
+    "infer": (SIZES, ["float32", "float64"]),
+    "packed": (["32x64x64x128"], ["float32"]),
+    "deep": (["32x64x64x128"], ["float32"]),
+    "step": (["1x1x128x128"], ["float32"]),
+}
+NAMES = ["minigrad", "PyTorch", "JAX", "ONNX Runtime"]
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--nets", nargs="+", choices=GATES, default=list(GATES))
-    parser.add_argument("--dtypes", nargs="+", choices=["float32", "float64"], default=["float32"])
-    parser.add_argument(
-        "--modes", nargs="+", choices=["train", "infer"], default=["train", "infer"]
-    )
-    parser.add_argument("--sizes", nargs="+", default=SIZES, help="each BxTxIxH")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--turns", type=int, default=7, help="how often each is timed")
-    return parser.parse_args()
+    made = parser(__doc__, turns=5)
+    add = made.add_argument
+    add("--nets", nargs="+", choices=list(GATES), default=list(GATES))
+    add("--dtypes", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
+    add("--modes", nargs="+", choices=list(MODES), default=list(MODES))
+    add("--sizes", nargs="+", help="each BxTxIxH; default: those of the mode")
+    add("--picture", metavar="PNG", help="draw the table there")
+    args = parse(made, nets=["LSTM"], dtypes=["float32"], sizes=["3x5x4x6"])
+    if args.brief:
+        args.dtypes = ["float32"]
+    return args
 
 
-class Ours:
-    """minigrad's layer, with PyTorch's parameters."""
-
-    def __init__(self, net: str, module: torch.nn.RNNBase, x: np.ndarray, gy: np.ndarray) -> None:
-        self.module = getattr(mg.nn, net)(x.shape[2], gy.shape[2], dtype=x.dtype)
-        self.module.load_state_dict({n: p.numpy() for n, p in module.state_dict().items()})
-        self.x, self.gy = mg.tensor(x, requires_grad=True), mg.tensor(gy)
-
-    def infer(self) -> list[np.ndarray]:
-        with mg.inference_mode():
-            return [self.module(self.x)[0].numpy()]
-
-    def train(self) -> list[np.ndarray]:
-        """output, gx, gw_ih, gw_hh, gb_ih"""
-        self.module.zero_grad()
-        self.x.grad = None
-        output = self.module(self.x)[0]
-        output.backward(self.gy)
-        gradients = [self.x.grad, *(p.grad for p in self.module.parameters())][:4]
-        return [output.detach().numpy(), *(g.numpy() for g in gradients)]
+def cases(args: argparse.Namespace, threads: int) -> Iterator[Case]:
+    for mode in args.modes:
+        sizes, dtypes = MODES[mode]
+        dtypes = [dtype for dtype in dtypes if dtype in args.dtypes]
+        sizes = args.sizes or [s for s in sizes if not args.brief or s != SIZES[-1]]
+        for dtype, net, size in product(dtypes, args.nets, sizes):
+            if mode == "step":
+                size = "x".join(["1", "1", *size.split("x")[2:]])
+            yield Case(net, dtype, mode, size, threads)
 
 
-class Theirs:
-    """PyTorch's layer."""
-
-    def __init__(self, module: torch.nn.RNNBase, x: np.ndarray, gy: np.ndarray) -> None:
-        self.module, self.x = module, torch.from_numpy(x).requires_grad_()
-        self.gy = torch.from_numpy(gy)
-
-    def infer(self) -> list[np.ndarray]:
-        with torch.inference_mode():
-            return [self.module(self.x)[0].numpy()]
-
-    def train(self) -> list[np.ndarray]:
-        self.module.zero_grad(set_to_none=True)
-        self.x.grad = None
-        output = self.module(self.x)[0]
-        output.backward(self.gy)
-        gradients = [self.x.grad, *(p.grad for p in self.module.parameters())][:4]
-        return [output.detach().numpy(), *(g.numpy() for g in gradients)]
+def cells(args: argparse.Namespace, threads: int) -> Iterator[dict]:
+    mg.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    yield {"machine": machine(*versions())}
+    for case in cases(args, threads):
+        found = peers(case, Data.of(case))
+        functions = [getattr(peer, case.function) for peer in found]
+        ours, *others = (function() for function in functions)
+        tolerance = 1e-3 if case.dtype == "float32" else 1e-10
+        for peer, theirs in zip(found[1:], others, strict=True):
+            agree(ours, theirs, tolerance, f"{case}, {peer.name}")
+        del ours, others
+        times = in_turns(functions, args, threads)
+        yield {"case": case, "times": dict(zip([p.name for p in found], times, strict=True))}
 
 
-def rows(args: argparse.Namespace) -> Iterator[tuple[str, float, float]]:
-    for net, dtype, size, threads in product(args.nets, args.dtypes, args.sizes, args.threads):
-        B, T, I, H = map(int, size.split("x"))
-        mg.set_num_threads(threads)
-        torch.set_num_threads(threads)
-        rng = np.random.default_rng(0)
-        x, gy = (rng.standard_normal((T, B, n)).astype(dtype) for n in (I, H))
-        module = getattr(torch.nn, net)(I, H, dtype=getattr(torch, dtype))
-        ours, theirs = Ours(net, module, x, gy), Theirs(module, x, gy)
-        tolerance = 1e-3 if dtype == "float32" else 1e-10
-        for a, b in zip(ours.train() + ours.infer(), theirs.train() + theirs.infer(), strict=True):
-            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))
-        for mode in args.modes:
-            functions = [getattr(ours, mode), getattr(theirs, mode)]
-            times = [1000 * t for t in median_times(functions, args.turns)]
-            yield f"{net:4} {dtype} {mode:5} {size:>16} {threads} thr", *times
+def show(case: Case, times: dict[str, float]) -> tuple[float, str]:
+    """Prints a row; returns how many times as fast as the fastest peer, and which that is."""
+    ours, fastest = times["minigrad"], min(list(times)[1:], key=times.__getitem__)
+    label = f"{case.net:4} {case.dtype} {case.mode:6} {case.size:>15} {case.threads} thr"
+    numbers = "".join(f" {times[n]:9.3f}" if n in times else " " * 10 for n in NAMES)
+    print(f"{label:43}{numbers}    {times[fastest] / ours:6.2f}  {fastest}", flush=True)
+    return times[fastest] / ours, fastest
 
 
 def main() -> None:
     args = arguments()
-    print(machine(f"PyTorch {torch.__version__}"))
-    print(f"{'':45}  minigrad   PyTorch  times as fast")
-    ratios: dict[str, list[float]] = {}
-    for label, ours, theirs in rows(args):
-        print(f"{label:45} {ours:9.3f} {theirs:9.3f} {theirs / ours:8.2f}")
-        sys.stdout.flush()
-        net, dtype, mode, _, threads, _ = label.split()
-        ratios.setdefault(f"{net} {dtype} {mode} {threads} thr", []).append(theirs / ours)
-    print("geometric means")
-    for group, values in ratios.items():
-        print(f"{group:65} {exp(sum(map(log, values)) / len(values)):8.2f}")
+    groups: dict[str, list[tuple[float, str]]] = {}
+    drawn: list[tuple[Case, float, str]] = []
+    head: Any = None
+    for found in measured(args, cells):
+        if "machine" in found:
+            if head is None:
+                head = found["machine"]
+                print(head)
+                print(f"{'':43}{''.join(f' {n[:9]:>9}' for n in NAMES)}  times as fast as")
+            continue
+        case = Case(*found["case"])
+        ratio, fastest = show(case, found["times"])
+        drawn.append((case, ratio, fastest))
+        for group in (f"{case.net} ", ""):
+            name = f"{group}{case.dtype} {case.mode} {case.threads} thr"
+            groups.setdefault(name, []).append((ratio, f"{case.net} {case.size}"))
+    order = sorted(groups, key=lambda name: name.split()[0] in GATES)
+    summary({name: groups[name] for name in order}, "times as fast as the fastest peer")
+    if args.picture:
+        draw(drawn, head, args.picture)
 
 
 if __name__ == "__main__":

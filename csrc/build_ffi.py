@@ -1,5 +1,6 @@
 """What setup.py builds: the extension minigrad.kernels._c from the sources beside this file."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,6 +8,10 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-std=c11", "-ffp-contract=fast", "-pthread"]
+LINK = ["-pthread"]
+if sanitizers := os.environ.get("MINIGRAD_SANITIZE"):  # as in address,undefined: see .ci/sanitize
+    LINK += [f"-fsanitize={sanitizers}"]
+    FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *LINK[1:]]
 
 # minigrad.h is both the C header and cffi's description of it, less the preprocessor's lines.
 HEADER = "\n".join(
@@ -57,5 +62,5 @@ ffi.set_source(
     depends=sorted(f"csrc/{path.name}" for path in HERE.glob("*.h")),
     include_dirs=["csrc"],
     extra_compile_args=FLAGS,
-    extra_link_args=["-pthread"],
+    extra_link_args=LINK,
 )

@@ -15,7 +15,7 @@
 
 /* U (3H, H) with its gates in the order n r z; NULL without memory, the caller frees it. */
 static real *FN(gru_turned)(const real *w_hh, size_t H) {
-    real *turned = malloc(3 * H * H * sizeof(real) + 1);
+    real *turned = mg_allocate(3 * H * H * sizeof(real) + 1);
     if (turned) {
         FN(copy_or_zero)(turned, w_hh + 2 * H * H, H * H);
         FN(copy_or_zero)(turned + H * H, w_hh, 2 * H * H);
@@ -73,7 +73,7 @@ static int FN(gru_forward)(real *output, real *gates, const real *x, const real 
                             .b_hn = b_hh ? b_hh + 2 * H : NULL};
     real *turned = FN(gru_turned)(w_hh, H);
     int result = turned ? FN(run_forward)(&f, w_ih, turned, b_ih, b_hh, 2 * H) : -1;
-    free(turned);
+    mg_release(turned);
     return result;
 }
 
@@ -133,6 +133,6 @@ static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real 
     FN(copy_or_zero)(gh0, gh_n, B * H);
     real *turned = FN(gru_turned)(w_hh, H);
     int result = turned ? FN(run_backward)(&f, w_ih, turned, 1) : -1;
-    free(turned);
+    mg_release(turned);
     return result;
 }

@@ -97,11 +97,11 @@ static int FN(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, pt
     t.parts = (t.tasks + batch - 1) / batch; /* where the batch does not go round, cut its items */
     t.by_rows = t.n < 2 * NR * t.parts && t.n < t.m;
     t.pack_size = t.dots ? 0 : FN(gemm_pack_size)(t.m, t.n, t.k);
-    void *memory = malloc(t.tasks * t.pack_size * sizeof(real) + 64);
+    void *memory = mg_allocate(t.tasks * t.pack_size * sizeof(real) + 64);
     if (!memory)
         return -1;
     t.pack = FN(align)(memory);
     mg_parallel(FN(matmul_task), &t, t.tasks);
-    free(memory);
+    mg_release(memory);
     return 0;
 }

@@ -24,6 +24,13 @@ const char *mg_compiler(void);
 size_t mg_num_threads(void);
 void mg_set_num_threads(size_t threads);
 
+/* ---- for tests: the kernels' memory (memory.c) ---- */
+
+/* Of the kernels' allocations from now on, the k-th fails, and only that one; 0: none does. */
+void mg_fail_allocation(size_t k);
+/* Blocks that kernels hold now: 0 between calls. */
+size_t mg_live_allocations(void);
+
 /* ---- elementwise, n elements; y or gx may be the very array x, gy or y is (elementwise.inc.h)
  * ---- */
 

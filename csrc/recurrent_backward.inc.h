@@ -143,13 +143,15 @@ static void FN(zero_weights)(const struct FN(backward) * f) {
 /* Runs the way back of a net that its caller has described; gh and gc begin as gh_n and gc_n. */
 static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
                             int adds_to_gh) {
+    if (f->B == 0 || f->I + f->H == 0) /* nothing to compute, however many steps */
+        f->T = 0;
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width, 1);
     size_t most = f->I > f->H ? f->I : f->H, zeros = most / VL * VL + 4 * VL;
     size_t chunk = f->plan.chunk, scratch = (chunk * f->B * f->width + VL) / VL * VL;
     f->pack_size = FN(gemm_pack_size)(f->width, most, chunk * f->B);
     size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + zeros + scratch +
                   f->plan.tasks * f->pack_size;
-    void *memory = malloc(size * sizeof(real) + 64);
+    void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
         return -1;
     real *rest = FN(pack_all)(&f->hh, FN(align)(memory), w_hh, f->H, 1, f->plan.tasks);
@@ -170,6 +172,6 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     }
     if (f->T == 0)
         FN(zero_weights)(f);
-    free(memory);
+    mg_release(memory);
     return 0;
 }

@@ -122,12 +122,14 @@ static void FN(by_units)(struct FN(forward) * f) {
  * of which b_hh counts for the first `both` columns only. 0, or -1 without memory. */
 static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
                            const real *b_ih, const real *b_hh, size_t both) {
+    if (f->B == 0 || f->H == 0) /* nothing to compute, however many steps */
+        f->T = 0;
     f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width, 0);
     f->keep = f->gates != NULL;
     size_t start = f->ih.panels * f->ih.width * VL;
     size_t chunk = f->keep ? 0 : f->plan.chunk * f->B * f->width;
     size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + start + chunk + VL;
-    void *memory = malloc(size * sizeof(real) + 64);
+    void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
         return -1;
     real *rest = FN(pack_all)(&f->ih, FN(align)(memory), w_ih, 1, f->I, f->plan.tasks);
@@ -140,6 +142,6 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
         FN(by_units)(f);
     else
         mg_parallel(FN(rows_task), f, f->plan.tasks);
-    free(memory);
+    mg_release(memory);
     return 0;
 }

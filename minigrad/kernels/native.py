@@ -65,6 +65,16 @@ def set_num_threads(n: int) -> None:
     lib.mg_set_num_threads(min(n, 256))
 
 
+def fail_allocation(k: int) -> None:
+    """For tests: of the kernels' allocations in C from now on the k-th fails; 0: none does."""
+    lib.mg_fail_allocation(k)
+
+
+def live_allocations() -> int:
+    """For tests: blocks of memory that kernels in C hold now; between calls, none."""
+    return lib.mg_live_allocations()
+
+
 def _start() -> None:
     """Reads the environment, and makes sure that C finds what numpy keeps in an array."""
     isa = os.environ.get("MINIGRAD_ISA") or available_isas()[0]
