@@ -60,8 +60,8 @@
 #define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #endif
 
-/* Where in `block`, of mg_allocate and with room for 64 bytes more, a vector does not straddle two cache
- * lines and cost two loads: 512^3 gains 1.08 by it, a whole LSTM sequence 1.1 to 1.2. */
+/* Where in `block`, of mg_allocate and with room for 64 bytes more, a vector does not straddle two
+ * cache lines and cost two loads: 512^3 gains 1.08 by it, a whole LSTM sequence 1.1 to 1.2. */
 static real *FN(align)(void *block) { return (real *)(((uintptr_t)block + 63) & ~(uintptr_t)63); }
 
 /* dst (VL, VL), rows ld_dst apart = the transpose of src, rows ld_src apart: log2(VL) rounds, each
