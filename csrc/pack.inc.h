@@ -88,7 +88,7 @@ static void FN(copy_matrix)(real *dst, size_t ld, const real *src, ptrdiff_t rs,
     size_t whole_m = 0, whole_n = 0; /* what whole VL x VL blocks have transposed */
     if (cs == 1) {
         for (size_t i = 0; i < m; i++, dst += ld, src += rs)
-            memcpy(dst, src, n * sizeof(real));
+            n == VL ? FN(store)(dst, FN(load)(src)) : (void)memcpy(dst, src, n * sizeof(real));
         return;
     }
     if (rs == 1 && cs > 0) {

@@ -23,11 +23,13 @@
  * p * panel_step + v * vector_step; of those, the first `columns - p * panel_step - v * lane_step`
  * exist (at most VL), the others are zeros. */
 struct FN(panels) {
-    real *data;    /* (panels, k, width, VL) */
+    real *data;    /* (panels, k, width, VL), or NULL: not worth packing */
     size_t k;      /* rows of W */
     size_t panels; /* how many */
     size_t width;  /* vectors in each: 2, 3 or 4 */
     size_t columns, panel_step, vector_step, lane_step;
+    const real *source; /* W as it came: element (i, j) at source[i * rs + j * cs] */
+    size_t rs, cs;
 };
 
 /* Any W (k, n): neighbouring columns in a panel. */
@@ -52,26 +54,17 @@ static size_t FN(panel_lanes)(const struct FN(panels) * w, size_t p, size_t v) {
     return before >= w->columns ? 0 : w->columns - before < VL ? w->columns - before : VL;
 }
 
-/* Packs panels [first, last): element (i, j) of W lies at source[i * rs + j * cs]. Lane by lane,
- * eight rows at a time: one of the strides is 1, and a cache line is read once either way. */
-static void FN(pack_panels)(const struct FN(panels) * w, const real *source, size_t rs, size_t cs,
-                            size_t first, size_t last) {
+/* Packs panels [first, last). */
+static void FN(pack_panels)(const struct FN(panels) * w, size_t first, size_t last) {
     for (size_t p = first; p < last; p++)
         for (size_t v = 0; v < w->width; v++) {
-            const real *from = source + (p * w->panel_step + v * w->vector_step) * cs;
+            const real *from = w->source + (p * w->panel_step + v * w->vector_step) * w->cs;
             size_t lanes = FN(panel_lanes)(w, p, v), row = w->width * VL;
             real *to = w->data + p * w->k * row + v * VL; /* (k, VL), rows `row` apart */
-            if (cs == 1 && lanes == VL) {
+            if (lanes < VL)
                 for (size_t i = 0; i < w->k; i++)
-                    FN(store)(to + i * row, FN(load)(from + i * rs));
-                continue;
-            }
-            for (size_t i0 = 0; i0 < w->k; i0 += 16) {
-                size_t i1 = i0 + 16 < w->k ? i0 + 16 : w->k;
-                for (size_t l = 0; l < VL; l++)
-                    for (size_t i = i0; i < i1; i++)
-                        to[i * row + l] = l < lanes ? from[i * rs + l * cs] : 0;
-            }
+                    FN(store)(to + i * row, (vec){0});
+            FN(copy_matrix)(to, row, from, (ptrdiff_t)w->rs, (ptrdiff_t)w->cs, w->k, lanes);
         }
 }
 
@@ -148,6 +141,22 @@ static size_t FN(tile_rows)(size_t width) {
     return VEC_BYTES == 64 || width == 2 ? 6 : width == 3 ? 4 : 3;
 }
 
+/* panel_product for so few rows that packing W would take longer than reading it once: each element
+ * is a dot product with a column of W, which is contiguous (rs 1). */
+static void FN(panel_dots)(const struct FN(panels) * w, size_t p, real *c, size_t ldc,
+                           const real *a, size_t lda, const real *start, size_t m) {
+    for (size_t v = 0; v < w->width; v++) {
+        size_t column = p * w->panel_step + v * w->vector_step, lanes = FN(panel_lanes)(w, p, v);
+        for (size_t r = 0; r < m; r++) {
+            real sums[VL] = {0}, *to = c + r * ldc + v * w->vector_step;
+            FN(dots)(sums, VL, 1, a + r * lda, 0, w->source + column * w->cs, (ptrdiff_t)w->cs, 1,
+                     lanes, w->k);
+            for (size_t l = 0; l < lanes; l++)
+                to[l] = (start ? start[v * VL + l] : to[l]) + sums[l];
+        }
+    }
+}
+
 /* The columns of panel p of C (m, .), rows ldc apart: C = start + A W (start packed) or, where
  * start is NULL, C += A W. A (m, k) has rows lda apart. The rows are shared out evenly over the
  * tiles. */
@@ -158,6 +167,10 @@ static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, si
     size_t whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
     start = start ? start + p * w->width * VL : NULL;
     c += p * w->panel_step;
+    if (!w->data) {
+        FN(panel_dots)(w, p, c, ldc, a, lda, start, m);
+        return;
+    }
     for (size_t i = 0; i < tiles; i++) {
         size_t r0 = m * i / tiles, rows = m * (i + 1) / tiles - r0;
         if (whole) {

@@ -154,9 +154,11 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
         return -1;
-    real *rest = FN(pack_all)(&f->hh, FN(align)(memory), w_hh, f->H, 1, f->plan.tasks);
+    f->ih.source = w_ih, f->ih.rs = f->I, f->ih.cs = 1;
+    f->hh.source = w_hh, f->hh.rs = f->H, f->hh.cs = 1;
+    real *rest = FN(pack_all)(&f->hh, FN(align)(memory), f->plan.tasks);
     if (f->gx)
-        rest = FN(pack_all)(&f->ih, rest, w_ih, f->I, 1, f->plan.tasks);
+        rest = FN(pack_all)(&f->ih, rest, f->plan.tasks);
     FN(copy_or_zero)(rest, NULL, zeros);
     f->zeros = rest;
     f->start = adds_to_gh ? NULL : rest;

@@ -6,6 +6,9 @@
  * task can take rows of the batch through the whole sequence without meeting another. */
 #include "recurrent.h"
 
+#undef FEW_ROWS
+#define FEW_ROWS 4 /* of T * B: one step of one row takes XX instead of XX us, H = 128 */
+
 struct FN(forward) {
     real *output;             /* (T, B, H): h_1 ... h_T */
     real *gates;              /* (T, B, width), or for inference (chunk, B, width) */
@@ -43,23 +46,20 @@ static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
         memset(to, 0, n * sizeof(real));
 }
 
-/* One matrix to be packed: element (i, j) lies at source[i * rs + j * cs]. */
 struct FN(packing) {
     const struct FN(panels) * panels;
-    const real *source;
-    size_t rs, cs, tasks;
+    size_t tasks;
 };
 
 static void FN(pack_task)(void *context, size_t index) {
     const struct FN(packing) *p = context;
     struct mg_span share = mg_share(p->panels->panels, index, p->tasks);
-    FN(pack_panels)(p->panels, p->source, p->rs, p->cs, share.first, share.last);
+    FN(pack_panels)(p->panels, share.first, share.last);
 }
 
-/* Packs W into `memory` and returns the memory that follows it. */
-static real *FN(pack_all)(struct FN(panels) * w, real *memory, const real *source, size_t rs,
-                          size_t cs, size_t tasks) {
-    struct FN(packing) p = {w, source, rs, cs, tasks};
+/* Packs w's source into `memory` and returns the memory that follows it. */
+static real *FN(pack_all)(struct FN(panels) * w, real *memory, size_t tasks) {
+    struct FN(packing) p = {w, tasks};
     w->data = memory;
     mg_parallel(FN(pack_task), &p, tasks);
     return memory + FN(panels_size)(w);
@@ -128,12 +128,15 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
     f->keep = f->gates != NULL;
     size_t start = f->ih.panels * f->ih.width * VL;
     size_t chunk = f->keep ? 0 : f->plan.chunk * f->B * f->width;
-    size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + start + chunk + VL;
-    void *memory = mg_allocate(size * sizeof(real) + 64);
+    size_t packed = f->T * f->B <= FEW_ROWS ? 0 : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
+    void *memory = mg_allocate((packed + start + chunk + VL) * sizeof(real) + 64);
     if (!memory)
         return -1;
-    real *rest = FN(pack_all)(&f->ih, FN(align)(memory), w_ih, 1, f->I, f->plan.tasks);
-    rest = FN(pack_all)(&f->hh, rest, w_hh, 1, f->H, f->plan.tasks);
+    real *rest = FN(align)(memory);
+    f->ih.source = w_ih, f->ih.rs = 1, f->ih.cs = f->I;
+    f->hh.source = w_hh, f->hh.rs = 1, f->hh.cs = f->H;
+    if (packed)
+        rest = FN(pack_all)(&f->hh, FN(pack_all)(&f->ih, rest, f->plan.tasks), f->plan.tasks);
     FN(pack_start)(&f->ih, rest, b_ih, b_hh, both);
     f->start = rest;
     if (!f->keep)
