@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from .tape import Primitive, Value, no_grad
+from .modes import no_grad
+from .tape import Value, box, primitive
 
 
 class Context:
@@ -108,7 +109,7 @@ class Function:
             return [g.data if isinstance(g, Value) and not graph else g for g in found]
 
         forward.__name__ = cls.__name__
-        call = Primitive(forward)
+        call = primitive(forward)
         call.joint_rule("arrays")(rule)
         return call(*args)
 
@@ -117,4 +118,4 @@ def _boxed(g: Any, output: Value, ctx: Context) -> Any:
     """The gradient of an output as the tensor (or None) that backward is given."""
     if g is None and ctx._materialize:
         g = np.zeros(output.shape, output.dtype)
-    return g if g is None or isinstance(g, Value) else Value.kind.box(g)
+    return g if g is None or isinstance(g, Value) else box(g)
