@@ -20,7 +20,8 @@ BELOW = {
     "modes": set(), "tape": {"modes"}, "dtypes": set(), "kernels": {"kernels"},
     "autograd": {"modes", "tape"}, "function": {"modes", "tape"}, "config": {"kernels"}, "ops": OPS,
     "methods": {*OPS, "methods"}, "printing": {"dtypes"}, "tensor": TENSOR,
-    "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR, "gradcheck": {*TENSOR, "derivatives", "functions"},
+    "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR,
+    "gradcheck": {*TENSOR, "derivatives", "functions"},
 }  # fmt: skip
 
 
