@@ -88,6 +88,27 @@ def test_extremes_and_conventions(function, x, y, g):
     np.testing.assert_allclose(leaf.grad, np.asarray(g), rtol=1e-8, atol=1e-15)
 
 
+ENDLESS, BIG = mg.tensor([INF, 1.0]), mg.full((2, 2), 3e38)
+QUIET = [
+    ("+", lambda: ENDLESS + -ENDLESS), ("-", lambda: ENDLESS - ENDLESS),
+    ("*", lambda: ENDLESS * 0.0), ("overflow", lambda: BIG * BIG), ("number", lambda: 10 * BIG),
+    ("sum", lambda: BIG.sum()), ("inf - inf in a sum", lambda: mg.tensor([INF, -INF]).sum()),
+    ("cumsum", lambda: BIG.cumsum(0)), ("prod", lambda: BIG.prod()), ("@", lambda: BIG @ BIG),
+    ("einsum", lambda: mg.einsum("ij,kj->ik", BIG, BIG)), ("mean", lambda: BIG.mean()),
+    ("cast", lambda: ENDLESS.astype(np.int64)), ("float16", lambda: BIG.astype(np.float16)),
+    ("var", lambda: BIG.var()), ("softmax", lambda: ENDLESS.softmax(0)),
+    ("LSTM", lambda: LSTM(ENDLESS[:, None, None])[0]),
+]  # fmt: skip
+LSTM = mg.nn.LSTM(1, 3)
+
+
+@pytest.mark.parametrize("call", [r[1] for r in QUIET], ids=[r[0] for r in QUIET])
+def test_inf_and_nan_come_without_a_warning_and_numpy_keeps_its_own(call):
+    call()
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        BIG.numpy() * BIG.numpy()
+
+
 # ------------------------------------------------------------------------------------- dtypes
 
 I, B = mg.tensor([1, -2, 3]), mg.tensor([True, False, True])
