@@ -130,6 +130,10 @@ DTYPES = [
     (lambda: I.int().sum(), "int64"), (lambda: B.prod(), "int64"), (lambda: B.cumsum(0), "int64"),
     (lambda: F4.sum(), "float32"), (lambda: F4.mean(), "float32"), (lambda: F4.var(), "float32"),
     (lambda: I.max(), "int64"), (lambda: F4.argmax(), "int64"),
+    (lambda: I.sum(dtype=np.int32), "int32"), (lambda: I.sum(0, dtype=mg.float32), "float32"),
+    (lambda: I.mean(dtype=mg.float64), "float64"), (lambda: B.prod(dtype=np.int32), "int32"),
+    (lambda: F4.cumsum(0, dtype=mg.float64), "float64"), (lambda: F8.sum(dtype=bool), "bool"),
+    (lambda: I.cumsum(0, dtype=np.uint8), "uint8"), (lambda: F8.prod(0, dtype="f4"), "float32"),
     (lambda: B.any(), "bool"), (lambda: I.all(), "bool"), (lambda: F4 > 1, "bool"),
     (lambda: F4 > F8, "bool"), (lambda: I.softmax(0), "float32"), (lambda: I @ I, "int64"),
     (lambda: F4 @ F8, "float64"), (lambda: mg.where(B, 1.0, 0.0), "float32"),
@@ -144,6 +148,28 @@ DTYPES = [
 @pytest.mark.parametrize(("call", "dtype"), DTYPES)
 def test_dtype(call, dtype):
     assert call().dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "cumsum"])
+def test_reductions_in_another_dtype(name):
+    """In float64 what float32 cannot hold; the gradient is float32 again."""
+    x, wide = mg.tensor([3e38, 2e38]), mg.tensor([3e38, 2e38]).double()
+    x.requires_grad_(), wide.requires_grad_()
+    dim = {"dim": 0} if name == "cumsum" else {}
+    y, expected = getattr(x, name)(dtype=mg.float64, **dim), getattr(wide, name)(**dim)
+    np.testing.assert_array_equal(y.detach(), expected.detach())
+    assert np.isfinite(y.detach().numpy()).all()
+    y.sum().backward()
+    expected.sum().backward()
+    assert x.grad.dtype == mg.float32
+    np.testing.assert_array_equal(x.grad, wide.grad.float())
+
+
+@pytest.mark.parametrize("call", [lambda x: x.long(), lambda x: x.sum(dtype=np.int64)])
+def test_integers_have_no_history(call):
+    y = call(mg.tensor([1.5, 2.5], requires_grad=True))
+    assert not y.requires_grad
+    assert y.is_leaf
 
 
 def test_default_dtype():
