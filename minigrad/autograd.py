@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
-from .tape import Node, Primitive, Value, Vertex, box, origins, primitive, recording
+from .tape import Node, Primitive, Value, Vertex, box, origins, part, primitive, recording
 
 __all__ = [
     "Primitive",
@@ -156,8 +156,10 @@ def _with_history(v: Node, pool: Sequence) -> Sequence:
             if isinstance(u, Value) and u.data is not pool[i]:
                 raise RuntimeError(f"{plan.name}: a leaf's data was replaced since it was used")
             pool[i] = u if isinstance(u, Value) else box(pool[i], u)
-    if plan.output is not None and v.shape is not None:
-        pool[plan.output] = box(pool[plan.output], v)
+    if plan.output is not None:
+        y = pool[plan.output]
+        several = isinstance(y, tuple)
+        pool[plan.output] = tuple(part(v, y, i) for i in range(len(y))) if several else box(y, v)
     return pool
 
 

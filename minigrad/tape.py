@@ -261,7 +261,10 @@ class Primitive:
         if type(y) is not ndarray:
             if type(y) is tuple:
                 node = _record(plan, args, pool, y, extra, None) if recorded else None
-                return tuple([_part(node, y, i, args) for i in range(len(y))])
+                parts = tuple([part(node, y, i, args) for i in range(len(y))])
+                if node is not None and plan.output is not None:
+                    node.versions += [(p.version, p.version[0]) for p in parts]
+                return parts
             y = np.asarray(y)
         version = [0] if y.base is None else _shared_version(y, args)
         node = _record(plan, args, pool, y, extra, version) if recorded else None
@@ -373,18 +376,16 @@ class Parts(list):
         )
 
 
-def _part(node: Node | None, y: tuple, i: int, args: Sequence) -> Any:
+def part(node: Node | None, y: tuple, i: int, args: Sequence = ()) -> Any:
     """Output i of a call that has several: a vertex of its own, whose gradient is one of Parts."""
-    part = np.asarray(y[i])
-    version = [0] if part.base is None else _shared_version(part, args)
+    array = np.asarray(y[i])
+    version = [0] if array.base is None else _shared_version(array, args)
     if node is None:
-        return box(part, None, version)
-    if node.plan.output is not None:
-        node.versions.append((version, version[0]))
+        return box(array, None, version)
     vertex = _new(Node)
     vertex.plan, vertex.inputs, vertex.saved = _PARTS, [node], (i, len(y))
-    vertex.versions, vertex.shape, vertex.dtype = (), part.shape, part.dtype
-    return box(part, vertex, version)
+    vertex.versions, vertex.shape, vertex.dtype = (), array.shape, array.dtype
+    return box(array, vertex, version)
 
 
 def _part_rule(gy: Any, place: Sequence[int]) -> Parts:

@@ -310,6 +310,32 @@ def test_function_with_several_outputs_and_missing_gradients():
     assert second.tolist() == [18, 32]
 
 
+def test_function_that_saves_several_outputs_any_order():
+    class SineAndCosine(mg.Function):
+        @staticmethod
+        def forward(ctx, x):
+            s, c = x.sin(), x.cos()
+            ctx.save_for_backward(s, c)
+            return s, c
+
+        @staticmethod
+        def backward(ctx, gs, gc):
+            s, c = ctx.saved_tensors
+            return gs * c - gc * s
+
+    def both(x):
+        s, c = SineAndCosine.apply(x)
+        return s * s * c
+
+    x = leaf(0.3, -1.1)
+    y, expected = both(x), x.sin() * x.sin() * x.cos()
+    for _ in range(4):
+        [y] = grad(y.sum(), x, create_graph=True)
+        [expected] = grad(expected.sum(), x, create_graph=True)
+        np.testing.assert_allclose(y.detach(), expected.detach(), rtol=1e-13)
+    mg.autograd.gradgradcheck(both, [x])
+
+
 def test_function_checks_the_number_of_gradients():
     class Wrong(mg.Function):
         @staticmethod
