@@ -97,6 +97,8 @@ QUIET = [
     ("einsum", lambda: mg.einsum("ij,kj->ik", BIG, BIG)), ("mean", lambda: BIG.mean()),
     ("cast", lambda: ENDLESS.astype(np.int64)), ("float16", lambda: BIG.astype(np.float16)),
     ("var", lambda: BIG.var()), ("softmax", lambda: ENDLESS.softmax(0)),
+    ("round", lambda: BIG.round(decimals=5)),
+    ("scatter_add", lambda: BIG.scatter_add(0, mg.tensor([[0, 0]]), BIG)),
     ("LSTM", lambda: LSTM(ENDLESS[:, None, None])[0]),
 ]  # fmt: skip
 LSTM = mg.nn.LSTM(1, 3)

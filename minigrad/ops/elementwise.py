@@ -334,6 +334,7 @@ def ceil(x):
 
 
 @primitive
+@quiet
 def round(x, decimals):
     """y = x to so many decimals, a half to the even neighbour; the gradient is 0"""
     return np.round(x, decimals)
