@@ -18,21 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .tape import (
-    Node,
-    Primitive,
-    Value,
-    Vertex,
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    mode,
-    no_grad,
-    origins,
-    primitive,
-    recording,
-    set_grad_enabled,
-)  # fmt: skip
+from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
+from .tape import Node, Primitive, Value, Vertex, box, origins, part, primitive, recording
 
 __all__ = [
     "Primitive",
@@ -63,29 +50,31 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
     ready = [v for v in gradients if uses[v] == 0]
     found: dict[Vertex, Any] = {}
     sums: set[Vertex] = set()
-    hooked = bool(_hooks)
+    some, hooked, tracing = targets is not None, bool(_hooks), mode.tracing
     while ready:
         v = ready.pop()
         gy = gradients.pop(v, None)
         if hooked and gy is not None and v in _hooks:
             gy = _call_hooks(v, gy)
-        if isinstance(v, Value):
-            if targets is None or v in targets:
+        if type(v) is not Node:
+            if not some or v in targets:
                 found[v] = gy
             continue
-        if targets is not None and v in targets:
+        if some and v in targets:
             found[v] = gy
-        if gy is None:
-            pulled: Sequence = [None] * len(v.inputs)
-        else:
-            pulled = _pull(v, gy, None if targets is None else uses, retain, graph)
-        if mode.tracing:
-            _check_finite(v, pulled)
-        for u, g in zip(v.inputs, pulled):
-            if targets is not None and u not in uses:
+        plan = v.plan
+        pool: Sequence = ()
+        if plan.saves and gy is not None:
+            pool = _pool(v, gy, uses if some else None, retain, graph)
+        for u, rule in zip(v.inputs, plan.rules):
+            if some and u not in uses:
                 continue
+            g = None if gy is None else rule(gy, pool)
             if g is not None:
-                if g.shape != u.shape or g.dtype != u.dtype:
+                if tracing:
+                    _check_finite(v, plan.rules.index(rule), g)
+                like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
+                if g.shape != like.shape or g.dtype is not like.dtype:
                     g = _fit(g, u, v)
                 if u not in gradients:
                     gradients[u] = g
@@ -95,8 +84,8 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
                     gradients[u] = gradients[u] + g
                     if not graph and isinstance(g, np.ndarray):
                         sums.add(u)
-            uses[u] -= 1
-            if uses[u] == 0:
+            uses[u] = n = uses[u] - 1
+            if not n:
                 ready.append(u)
     return found
 
@@ -133,10 +122,10 @@ def _uses(roots: dict[Vertex, Any], targets: Any) -> dict[Vertex, int]:
     return {v: len(users[v]) for v in leading}
 
 
-def _pull(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Sequence:
-    """The gradients of the inputs of one call, by its rules; only those in `uses`, if given."""
-    plan, saved = v.plan, v.saved
-    if saved is None:
+def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Sequence:
+    """What the rules of a call take, which is let go; joint gradients only for `uses`, if given."""
+    plan, pool = v.plan, v.saved
+    if pool is None:
         raise RuntimeError(
             f"backward through {plan.name} a second time, but the first let go what it had saved: "
             "say retain_graph=True there"
@@ -150,36 +139,28 @@ def _pull(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Seq
     if not retain and (v.versions or plan.extra):
         v.saved = None
     if graph:
-        saved = _with_history(v, saved)
-    if plan.needs is None:
-        gradients = []
-        for u, (rule, its) in zip(v.inputs, plan.rules):
-            gradients.append(rule(gy, *saved[its]) if uses is None or u in uses else None)
-        return gradients
+        pool = _with_history(v, pool)
+    if plan.joint is None:
+        return pool
     used = iter([uses is None or u in uses for u in v.inputs])
-    filled = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
-    saved = list(saved)
-    for name, i in plan.filled.items():
-        saved[i] = filled[name]
-    gradients = plan.rules[0][0](gy, *saved)
-    return [g for g, needed in zip(gradients, plan.needs, strict=True) if needed]
+    known = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
+    gradients = plan.joint(gy, [*pool, *(known[name] for name in plan.later)])
+    return [[g for g, needed in zip(gradients, plan.needs, strict=True) if needed]]
 
 
-def _with_history(v: Node, saved: list) -> list:
+def _with_history(v: Node, pool: Sequence) -> Sequence:
     """What was saved, as tensors where it is part of the graph."""
-    plan, saved = v.plan, list(saved)
-    origin = {i: u for i, u in zip(plan.inputs, v.inputs, strict=True) if i in plan.kept}
-    if plan.output is not None and v.shape is not None:
-        origin[plan.output] = v
-    for k, place in enumerate(plan.saved):
-        u = origin.get(place)
-        if isinstance(u, Node):
-            saved[k] = Value.kind.box(saved[k], u)
-        elif u is not None:
-            if u.data is not saved[k]:
+    plan, pool = v.plan, list(pool)
+    for i, u in zip(plan.inputs, v.inputs, strict=True):
+        if i in plan.kept:
+            if isinstance(u, Value) and u.data is not pool[i]:
                 raise RuntimeError(f"{plan.name}: a leaf's data was replaced since it was used")
-            saved[k] = u
-    return saved
+            pool[i] = u if isinstance(u, Value) else box(pool[i], u)
+    if plan.output is not None:
+        y = pool[plan.output]
+        several = isinstance(y, tuple)
+        pool[plan.output] = tuple(part(v, y, i) for i in range(len(y))) if several else box(y, v)
+    return pool
 
 
 def _fit(g: Any, u: Vertex, v: Node) -> Any:
@@ -227,7 +208,7 @@ def register_hook(tensor: Value, function: Callable) -> Hook:
 
 def _call_hooks(v: Vertex, gy: Any) -> Any:
     for function in list(_hooks[v].values()):
-        boxed = gy if isinstance(gy, Value) else Value.kind.box(gy)
+        boxed = gy if isinstance(gy, Value) else box(gy)
         changed = function(boxed)
         if changed is not None:
             gy = changed if isinstance(gy, Value) else changed.data
@@ -248,15 +229,14 @@ def detect_anomaly() -> Iterator[None]:
         mode.tracing = before
 
 
-def _check_finite(v: Node, pulled: Sequence) -> None:
-    for k, g in enumerate(pulled):
-        array = g.data if isinstance(g, Value) else g
-        if isinstance(array, np.ndarray | np.generic) and not np.isfinite(array).all():
-            at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise FloatingPointError(
-                f"backward of {v.plan.name}, called at {origins.get(v, 'an unknown line')}: the "
-                f"gradient of its differentiable input {k} has {np.asarray(array)[at]} at {at}"
-            )
+def _check_finite(v: Node, k: int, g: Any) -> None:
+    array = g.data if isinstance(g, Value) else g
+    if isinstance(array, np.ndarray | np.generic) and not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise FloatingPointError(
+            f"backward of {v.plan.name}, called at {origins.get(v, 'an unknown line')}: the "
+            f"gradient of its differentiable input {k} has {np.asarray(array)[at]} at {at}"
+        )
 
 
 # -------------------------------------------------------------------------------- for everyone
@@ -283,7 +263,7 @@ def backward(
         if g is None:
             continue
         if leaf.grad is None:
-            leaf.grad = g if create_graph else Value.kind.box(np.array(g))
+            leaf.grad = g if create_graph else box(np.array(g))
         elif create_graph or leaf.grad.requires_grad:
             leaf.grad = leaf.grad + g
         else:
@@ -316,7 +296,7 @@ def grad(
             g = np.zeros_like(t.data)
         if g is None and not allow_unused:
             raise RuntimeError(f"grad: the outputs do not depend on input {k}; see allow_unused")
-        gradients.append(g if g is None or isinstance(g, Value) else Value.kind.box(np.array(g)))
+        gradients.append(g if g is None or isinstance(g, Value) else box(np.array(g)))
     return tuple(gradients)
 
 
@@ -354,7 +334,7 @@ def _differentiate(
         if data.shape != t.shape:
             raise ValueError(f"an output of shape {t.shape} has a gradient of shape {data.shape}")
         if graph:
-            data = g if isinstance(g, Value) else Value.kind.box(data)
+            data = g if isinstance(g, Value) else box(data)
         roots[v] = roots[v] + data if v in roots else data
     with set_grad_enabled(graph), np.errstate(all="ignore"):  # inf and NaN are answers, as in C
         return _run(roots, targets, graph if retain is None else retain, graph)

@@ -56,7 +56,9 @@ def promoted(y: Any, *operands: Any) -> Any:
 
 def floating(x: Any) -> Any:
     """x; integers and booleans in the default dtype."""
-    return x if x.dtype.kind in "fc" else x.astype(_default_dtype)
+    if x.dtype is float32 or x.dtype.kind in "fc":
+        return x
+    return x.astype(_default_dtype)
 
 
 def _of_number(x: Any) -> np.dtype:

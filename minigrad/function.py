@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from .tape import Primitive, Value, no_grad
+from .modes import no_grad
+from .tape import Value, box, primitive
 
 
 class Context:
@@ -34,7 +35,7 @@ class Context:
         self._saved: tuple[Value | None, ...] = ()
         self._versions: list[int | None] = []
         self._materialize = True
-        self._output: tuple[Any, Any] = (None, None)  # as forward made it, and with its history
+        self._outputs: list[tuple] = []  # each as forward made it, and with its history
 
     def save_for_backward(self, *tensors: Value | None) -> None:
         """Keeps inputs or outputs; writing to one in place afterwards is caught."""
@@ -47,8 +48,8 @@ class Context:
         for t, n in zip(self._saved, self._versions, strict=True):
             if t is not None and t.version[0] != n:
                 raise RuntimeError("a tensor saved for backward was written in place since")
-        made, recorded = self._output
-        return tuple(recorded if t is not None and t is made else t for t in self._saved)
+        recorded = {id(made): y for made, y in self._outputs}
+        return tuple(recorded.get(id(t), t) for t in self._saved)
 
     def set_materialize_grads(self, value: bool) -> None:
         """False: backward gets None, not zeros, for an output that no gradient reached."""
@@ -58,8 +59,7 @@ class Context:
 class Function:
     """Subclass it with static `forward(ctx, *args)` and `backward(ctx, *gradients of the outputs)`.
 
-    backward returns one gradient per argument of forward, None for those that have none. Among
-    several outputs none may be saved if backward is to be differentiated.
+    backward returns one gradient per argument of forward, None for those that have none.
     """
 
     @staticmethod
@@ -86,16 +86,8 @@ class Function:
         def rule(gy: Any, y: Any) -> list:
             gradients = gy if isinstance(made, tuple) else [gy]
             graph = any(isinstance(g, Value) for g in gradients)
-            if (
-                graph
-                and isinstance(made, tuple)
-                and any(t is s for t in outputs for s in ctx._saved)
-            ):
-                raise RuntimeError(
-                    f"{cls.__name__}: one of several outputs was saved: no second order"
-                )
             if graph:
-                ctx._output = (made, y)
+                ctx._outputs = list(zip(outputs, y if isinstance(made, tuple) else [y]))
             found = cls.backward(
                 ctx, *[_boxed(g, t, ctx) for g, t in zip(gradients, outputs, strict=True)]
             )
@@ -104,11 +96,11 @@ class Function:
                 raise RuntimeError(
                     f"{cls.__name__}.backward: {len(found)} gradients for {len(args)} arguments"
                 )
-            ctx._output = (None, None)
+            ctx._outputs = []
             return [g.data if isinstance(g, Value) and not graph else g for g in found]
 
         forward.__name__ = cls.__name__
-        call = Primitive(forward)
+        call = primitive(forward)
         call.joint_rule("arrays")(rule)
         return call(*args)
 
@@ -117,4 +109,4 @@ def _boxed(g: Any, output: Value, ctx: Context) -> Any:
     """The gradient of an output as the tensor (or None) that backward is given."""
     if g is None and ctx._materialize:
         g = np.zeros(output.shape, output.dtype)
-    return g if g is None or isinstance(g, Value) else Value.kind.box(g)
+    return g if g is None or isinstance(g, Value) else box(g)

@@ -22,17 +22,19 @@ be differentiated again. That is why a primitive called on plain arrays returns 
 
 from __future__ import annotations
 
+import functools
 import inspect
-import itertools
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy import ndarray
+
+from .modes import mode
 
 # ------------------------------------------------------------------------------ what is recorded
 
@@ -48,7 +50,6 @@ class Value:
     """
 
     __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad", "version")
-    kind: type[Value]  # the class of the results of primitives
     inputs: tuple[Vertex, ...] = ()  # a leaf ends the graph
     data: np.ndarray
     grad: Any
@@ -69,78 +70,43 @@ class Value:
     @classmethod
     def box(cls, data: np.ndarray, node: Node | None = None, version: list | None = None) -> Any:
         """A value of this kind around `data`, made by `node`."""
-        value = _new(cls)
-        value.data = data
-        value.grad = None
-        value.node = node
-        value.requires_grad = node is not None
-        value.version = [0] if version is None else version
-        return value
+        return box(data, node, version, cls)
 
 
-_new = object.__new__
+_new: Any = object.__new__
+_result: type[Value] = Value  # the class of what primitives return
+
+
+def results_are(kind: type[Value]) -> None:
+    """From now on primitives return values of this kind."""
+    global _result
+    _result = kind
+
+
+def box(data: ndarray, node: Any = None, version: Any = None, kind: Any = None) -> Any:
+    """A value around `data`, made by `node`; of that kind unless another is said."""
+    value = _new(kind or _result)
+    value.data = data
+    value.grad = None
+    value.node = node
+    value.requires_grad = node is not None
+    value.version = [0] if version is None else version
+    return value
 
 
 class Node:
     """One recorded call of a primitive: where gradients go next, and what its rules need."""
 
     __slots__ = ("__weakref__", "dtype", "inputs", "plan", "saved", "shape", "versions")
-
-    def __init__(
-        self, plan: Plan, inputs: Any, saved: list | None, versions: list, shape: Any, dtype: Any
-    ) -> None:
-        self.plan = plan  # which rules will run
-        self.inputs = inputs  # the vertices that their gradients go to
-        self.saved = saved  # what the rules take; None once it was let go
-        self.versions = versions  # (version, n): something saved had been written to n times
-        self.shape, self.dtype = shape, dtype  # of the output
+    plan: Plan  # which rules will run
+    inputs: list[Vertex]  # where their gradients go
+    saved: Sequence | None  # the pool that the rules take from; None once it was let go
+    versions: Any  # (version, n): something saved was written to n times
+    shape: Any  # of the output; None if it has several
+    dtype: Any
 
 
 Vertex = Node | Value  # of the graph: a recorded call, or a leaf
-
-
-class _Mode(threading.local):
-    recording = True
-    tracing = False  # remember where in the source each call was made
-
-
-mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """Whether calls are being recorded in this thread."""
-    return mode.recording
-
-
-class set_grad_enabled(ContextDecorator):
-    """Records calls, or does not, in this thread: as a `with` block or as a decorator."""
-
-    def __init__(self, mode: bool) -> None:
-        self.mode = bool(mode)
-
-    def _recreate_cm(self) -> Any:  # a decorated function may recurse, and run in many threads
-        return set_grad_enabled(self.mode)
-
-    def __enter__(self) -> None:
-        self.before, mode.recording = mode.recording, self.mode
-
-    def __exit__(self, *exc: object) -> None:
-        mode.recording = self.before
-
-
-def no_grad() -> set_grad_enabled:
-    """Within it nothing is recorded: no graph, no memory for one."""
-    return set_grad_enabled(False)
-
-
-def inference_mode(mode: bool = True) -> set_grad_enabled:
-    """no_grad under PyTorch's other name: tensors made here are ordinary ones, usable anywhere."""
-    return set_grad_enabled(not mode)
-
-
-def enable_grad() -> set_grad_enabled:
-    """Within it calls are recorded again, inside a `no_grad`."""
-    return set_grad_enabled(True)
 
 
 def recording(*args: Any) -> bool:
@@ -151,31 +117,34 @@ def recording(*args: Any) -> bool:
 # ----------------------------------------------------------------------------------- primitives
 
 
-class Plan(NamedTuple):
+@dataclass(slots=True)
+class Plan:
     """What one choice of arguments that need gradients keeps, and what backward will run for it.
 
-    A call has a pool: its arguments as arrays, the shapes that rules name, and, if a rule names
-    them, its output and its extra result. Of this pool it saves what each rule names, rule after
-    rule; a rule then finds its arguments side by side.
+    A call has a pool: its arguments as arrays; behind them the shapes, the output and the extra
+    result that rules name, and what is known at backward only. This pool, without the arguments
+    that no rule names, is what a node saves and its rules take from.
     """
 
     name: str
     inputs: list[int]  # positions of the arguments that need a gradient
-    rules: list[tuple[Callable, slice]]  # theirs, and where in what was saved their arguments stand
-    needs: tuple[bool, ...] | None  # one joint rule: which of its gradients are needed
-    saved: list[int]  # places in the pool
-    kept: list[int]  # positions of the arguments among them
-    shapes: list[Any]  # positions of the arguments whose shapes are
+    rules: list[Callable]  # theirs, as functions of gy and the pool
+    joint: Callable | None  # one rule for all, likewise: `rules` then pick from what it returned
+    needs: list[bool]  # which of its gradients are needed
+    saves: bool  # whether the rules name anything
+    kept: list[int]  # positions of the arguments that they name,
+    dropped: list[int]  # and of the others
+    shapes: list[Any]  # positions of the arguments whose shapes they name
     output: int | None  # place of the output in the pool
     extra: bool
-    filled: dict[str, int]  # a joint rule's arguments that are known at backward only
+    later: list[str]  # what stands last in the pool, and is known at backward only
 
 
 _AT_BACKWARD = ("needs", "reuse")
 
 
 class Primitive:
-    """A function on arrays and its derivative rules; called on tensors, it records the call.
+    """A function on arrays, its derivative rules, and what a call of it on tensors records.
 
     With `extra=True` the function returns (result, extra), and the rules may name `extra`.
     A function that returns a tuple makes several tensors; its `gy` is a list, with None for those
@@ -183,23 +152,15 @@ class Primitive:
     """
 
     def __init__(self, forward: Callable, extra: bool = False) -> None:
-        self.forward, self.extra = forward, extra
-        self.name = self.__name__ = forward.__name__
-        self.__doc__, self.__module__ = forward.__doc__, forward.__module__
+        self.forward, self.extra, self.name = forward, extra, forward.__name__
         self._rules: dict[str, Callable] = {}  # by argument
         self._joint = False  # whether they are one and the same
-        self._plans: dict[int, Plan] = {}
+        self._plans: dict[int, Plan] = {}  # by the arguments that need gradients
         parameters = inspect.signature(forward).parameters.values()
         self._where: dict[str, Any] = {
             p.name: slice(i, None) if p.kind is p.VAR_POSITIONAL else i
             for i, p in enumerate(parameters)
         }
-
-    def __repr__(self) -> str:
-        return f"<primitive {self.name}{inspect.signature(self.forward)}>"
-
-    def __reduce__(self) -> str:  # pickled as what it is: a name in its module
-        return self.name
 
     def rules(self, **rules: Callable) -> None:
         """Defines the derivative: a rule per differentiable argument, by its name."""
@@ -228,74 +189,96 @@ class Primitive:
 
         return define
 
-    def _plan(self, wanted: int, count: int) -> Plan:
-        """The plan for `count` arguments; those with a bit set in `wanted` need gradients."""
+    def _plan(self, wanted: int) -> Plan:
+        """The plan for a call: the highest bit of `wanted` tells how many arguments it has, the
+        others which of them need gradients."""
+        count = wanted.bit_length() - 1
         at = [(i, name) for name in self._rules for i in _positions(self._where[name], count)]
-        needs = tuple(bool(wanted >> i & 1) for i, _ in at)
+        needs = [bool(wanted >> i & 1) for i, _ in at]
         chosen = [entry for entry, needed in zip(at, needs, strict=True) if needed]
         rules = [self._rules[name] for _, name in chosen]
-        if self._joint:
-            rules = rules[:1]
-        named = [n for rule in rules for n in _named(rule)]
+        named = dict.fromkeys(n for rule in rules for n in _named(rule))
         kept = {n: self._where[n] for n in named if n in self._where}
-        shapes = [n for n in dict.fromkeys(named) if n.endswith("_shape") and n not in kept]
-        tail = [*shapes, *(n for n in ("y", "extra") if n in named)]
+        shapes = [n for n in named if n.endswith("_shape") and n not in kept]
+        tail = [*shapes, *(n for n in ("y", "extra", *_AT_BACKWARD) if n in named)]
         place = {**kept, **{n: count + i for i, n in enumerate(tail)}}
-        ends = list(itertools.accumulate((len(_named(rule)) for rule in rules), initial=0))
-        return Plan(
+        pulls = [_on_pool(rule, [place[n] for n in _named(rule)]) for rule in rules]
+        joint = pulls[0] if pulls and self._joint else None
+        self._plans[wanted] = plan = Plan(
             name=self.name,
             inputs=[i for i, _ in chosen],
-            rules=[(r, slice(*ab)) for r, ab in zip(rules, itertools.pairwise(ends), strict=True)],
-            needs=needs if self._joint else None,
-            saved=[place.get(n, -1) for n in named],  # -1: filled at backward
+            rules=[_pick(i) for i in range(len(chosen))] if joint else pulls,
+            joint=joint,
+            needs=needs,
+            saves=bool(named) or joint is not None,
             kept=list(kept.values()),
+            dropped=[i for i in range(count) if i not in kept.values()],
             shapes=[self._where[n.removesuffix("_shape")] for n in shapes],
             output=place.get("y"),
             extra="extra" in named,
-            filled={n: named.index(n) for n in _AT_BACKWARD if n in named},
+            later=[n for n in _AT_BACKWARD if n in named],
         )
+        return plan
 
-    def __call__(self, *args: Any) -> Any:
-        pool, wanted, bit, boxed = [], 0, 1, False
-        for a in args:
+    def function(self) -> Callable:
+        """The primitive as a function: of arrays, and then of nothing more; or of tensors."""
+        forward, finish = self.forward, self._finish
+
+        def one(x: Any, /) -> Any:
+            if not isinstance(x, Value):
+                return forward(x)
+            return finish(3 if x.requires_grad else 2, (x,), [x.data], forward(x.data))
+
+        def two(a: Any, b: Any, /) -> Any:
+            wanted, x, y = 0, a, b
             if isinstance(a, Value):
-                boxed = True
-                if a.requires_grad:
-                    wanted |= bit
-                a = a.data
-            pool.append(a)
-            bit += bit
-        y = self.forward(*pool)
-        extra = None
-        if self.extra:
-            y, extra = y
-        if not boxed:
-            return y  # arrays in, arrays out
-        plan = None
-        if wanted and mode.recording:
-            plan = self._plans.get(wanted + bit)
-            if plan is None:
-                plan = self._plans[wanted + bit] = self._plan(wanted, len(args))
-            if not plan.inputs:
-                plan = None
-        if type(y) is tuple:
-            node = None if plan is None else _record(plan, args, pool, y, extra, [], None, None)
-            return tuple([_part(node, y, i, args) for i in range(len(y))])
-        if type(y) is not np.ndarray:
+                wanted, x = 5 if a.requires_grad else 4, a.data
+            if isinstance(b, Value):
+                wanted, y = (wanted or 4) + (2 if b.requires_grad else 0), b.data
+            z = forward(x, y)
+            return finish(wanted, (a, b), [x, y], z) if wanted else z
+
+        def several(*args: Any) -> Any:
+            wanted, bit, pool = 0, 1, []
+            for a in args:
+                if isinstance(a, Value):
+                    wanted |= bit if a.requires_grad else 0
+                    a = a.data
+                pool.append(a)
+                bit += bit
+            y, extra = forward(*pool) if self.extra else (forward(*pool), None)
+            boxed = any(isinstance(a, Value) for a in args)
+            return finish(wanted + bit, args, pool, y, extra) if boxed else y
+
+        fixed = not self.extra and all(isinstance(at, int) for at in self._where.values())
+        function = {1: one, 2: two}.get(len(self._where), several) if fixed else several
+        return functools.update_wrapper(function, forward)  # type: ignore[arg-type]
+
+    def _finish(self, wanted: int, args: Sequence, pool: list, y: Any, extra: Any = None) -> Any:
+        """The result y as a tensor, and the call recorded if it is to be."""
+        plan = self._plans.get(wanted) or self._plan(wanted)
+        recorded = plan.inputs and mode.recording
+        if type(y) is not ndarray:
+            if type(y) is tuple:
+                node = _record(plan, args, pool, y, extra, None) if recorded else None
+                parts = tuple([part(node, y, i, args) for i in range(len(y))])
+                if node is not None and plan.output is not None:
+                    node.versions += [(p.version, p.version[0]) for p in parts]
+                return parts
             y = np.asarray(y)
         version = [0] if y.base is None else _shared_version(y, args)
-        if plan is None:
-            return Value.kind.box(y, None, version)
-        versions = [] if plan.output is None else [(version, version[0])]
-        node = _record(plan, args, pool, y, extra, versions, y.shape, y.dtype)
-        return Value.kind.box(y, node, version)
+        node = _record(plan, args, pool, y, extra, version) if recorded else None
+        return box(y, node, version)
 
 
 def primitive(forward: Callable | None = None, *, extra: bool = False) -> Any:
-    """Decorates the forward function of a `Primitive`."""
+    """Decorates the forward function of a `Primitive`, and gives it `rules` and `joint_rule`."""
     if forward is None:
-        return lambda function: Primitive(function, extra)
-    return Primitive(forward, extra)
+        return lambda function: primitive(function, extra=extra)
+    made = Primitive(forward, extra)
+    function: Any = made.function()
+    function.primitive, function.rules, function.joint_rule = made, made.rules, made.joint_rule
+    return function
 
 
 def _named(rule: Callable) -> list[str]:
@@ -310,32 +293,53 @@ def _positions(where: int | slice, count: int) -> Sequence[int]:
     return range(count)[where] if isinstance(where, slice) else (where,)
 
 
+def _on_pool(rule: Callable, places: list[int]) -> Callable:
+    """The rule as a function of gy and the pool; without a detour where it names one or nothing."""
+    if not places:
+        return lambda gy, pool: rule(gy)
+    if len(places) == 1:
+        [i] = places
+        return lambda gy, pool: rule(gy, pool[i])
+    return lambda gy, pool: rule(gy, *[pool[i] for i in places])
+
+
+def _pick(i: int) -> Callable:
+    """A joint rule's gradient i, from the list that backward puts at the pool's end."""
+    return lambda gy, pool: pool[-1][i]
+
+
 def _record(
-    plan: Plan, args: Any, pool: list, y: Any, extra: Any, versions: list, shape: Any, dtype: Any
+    plan: Plan, args: Sequence, pool: list, y: Any, extra: Any, version: list | None
 ) -> Node:
-    """Keeps what the plan's rules name; `pool` are the arguments as arrays."""
-    if plan.shapes:
-        pool += [
-            [np.shape(v) for v in pool[i]] if isinstance(i, slice) else np.shape(pool[i])
-            for i in plan.shapes
-        ]
-    if plan.output is not None:
-        pool.append(y)
-    if plan.extra:
-        pool.append(extra)
-    inputs, saved = [], []
+    """The node of a call: of its pool, the arguments so far, it keeps what the rules name."""
+    node = _new(Node)
+    node.plan = plan
+    node.inputs = inputs = []
     for i in plan.inputs:
         a = args[i]
         inputs.append(a.node or a)
-    for i in plan.saved:
-        saved.append(pool[i])
-    for i in plan.kept:
-        a = args[i]
-        if isinstance(a, Value):
-            versions.append((a.version, a.version[0]))
-    for i in plan.filled.values():
-        saved[i] = None
-    node = Node(plan, inputs, saved, versions, shape, dtype)
+    node.shape, node.dtype = (y.shape, y.dtype) if version is not None else (None, None)
+    if plan.saves:
+        node.saved = pool
+        node.versions = versions = []
+        for i in plan.kept:
+            a = args[i]
+            if isinstance(a, Value):
+                versions.append((a.version, a.version[0]))
+        for at in plan.shapes:
+            pool.append(
+                [np.shape(v) for v in pool[at]] if isinstance(at, slice) else np.shape(pool[at])
+            )
+        if plan.output is not None:
+            pool.append(y)
+            if version is not None:
+                versions.append((version, version[0]))
+        if plan.extra:
+            pool.append(extra)
+        for i in plan.dropped:
+            pool[i] = None
+    else:
+        node.saved = node.versions = ()
     if mode.tracing:
         origins[node] = _caller()
     return node
@@ -372,22 +376,21 @@ class Parts(list):
         )
 
 
-def _part(node: Node | None, y: tuple, i: int, args: Sequence) -> Any:
+def part(node: Node | None, y: tuple, i: int, args: Sequence = ()) -> Any:
     """Output i of a call that has several: a vertex of its own, whose gradient is one of Parts."""
-    part = np.asarray(y[i])
-    version = [0] if part.base is None else _shared_version(part, args)
+    array = np.asarray(y[i])
+    version = [0] if array.base is None else _shared_version(array, args)
     if node is None:
-        return Value.kind.box(part, None, version)
-    if node.plan.output is not None:
-        node.versions.append((version, version[0]))
-    vertex = Node(_PART, [node], [i, len(y)], [], part.shape, part.dtype)
-    return Value.kind.box(part, vertex, version)
+        return box(array, None, version)
+    vertex = _new(Node)
+    vertex.plan, vertex.inputs, vertex.saved = _PARTS, [node], (i, len(y))
+    vertex.versions, vertex.shape, vertex.dtype = (), array.shape, array.dtype
+    return box(array, vertex, version)
 
 
-def _part_rule(gy: Any, i: int, count: int) -> Parts:
+def _part_rule(gy: Any, place: Sequence[int]) -> Parts:
+    i, count = place
     return Parts(gy if k == i else None for k in range(count))
 
 
-_PART = Plan(
-    "part", [0], [(_part_rule, slice(0, 2))], None, [], [], [], None, False, {}
-)  # fmt: skip
+_PARTS = Plan("part", [0], [_part_rule], None, [True], True, [], [], [], None, False, [])

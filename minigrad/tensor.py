@@ -19,7 +19,7 @@ from .methods.products import Products
 from .methods.reduction import Reduction
 from .methods.shape import Shape
 from .ops import elementwise, indexing, linalg, logic, shape
-from .tape import Value
+from .tape import results_are
 
 
 class Tensor(Elementwise, Reduction, Shape, Products):
@@ -315,7 +315,7 @@ class Tensor(Elementwise, Reduction, Shape, Products):
         return logic.bitwise_not(self)
 
 
-Value.kind = Tensor
+results_are(Tensor)
 
 _UFUNCS: dict[Any, Callable] = {
     np.add: elementwise.add, np.subtract: elementwise.sub, np.multiply: elementwise.mul,

@@ -88,6 +88,29 @@ def test_extremes_and_conventions(function, x, y, g):
     np.testing.assert_allclose(leaf.grad, np.asarray(g), rtol=1e-8, atol=1e-15)
 
 
+ENDLESS, BIG = mg.tensor([INF, 1.0]), mg.full((2, 2), 3e38)
+QUIET = [
+    ("+", lambda: ENDLESS + -ENDLESS), ("-", lambda: ENDLESS - ENDLESS),
+    ("*", lambda: ENDLESS * 0.0), ("overflow", lambda: BIG * BIG), ("number", lambda: 10 * BIG),
+    ("sum", lambda: BIG.sum()), ("inf - inf in a sum", lambda: mg.tensor([INF, -INF]).sum()),
+    ("cumsum", lambda: BIG.cumsum(0)), ("prod", lambda: BIG.prod()), ("@", lambda: BIG @ BIG),
+    ("einsum", lambda: mg.einsum("ij,kj->ik", BIG, BIG)), ("mean", lambda: BIG.mean()),
+    ("cast", lambda: ENDLESS.astype(np.int64)), ("float16", lambda: BIG.astype(np.float16)),
+    ("var", lambda: BIG.var()), ("softmax", lambda: ENDLESS.softmax(0)),
+    ("round", lambda: BIG.round(decimals=5)),
+    ("scatter_add", lambda: BIG.scatter_add(0, mg.tensor([[0, 0]]), BIG)),
+    ("LSTM", lambda: LSTM(ENDLESS[:, None, None])[0]),
+]  # fmt: skip
+LSTM = mg.nn.LSTM(1, 3)
+
+
+@pytest.mark.parametrize("call", [r[1] for r in QUIET], ids=[r[0] for r in QUIET])
+def test_inf_and_nan_come_without_a_warning_and_numpy_keeps_its_own(call):
+    call()
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        BIG.numpy() * BIG.numpy()
+
+
 # ------------------------------------------------------------------------------------- dtypes
 
 I, B = mg.tensor([1, -2, 3]), mg.tensor([True, False, True])
@@ -109,6 +132,10 @@ DTYPES = [
     (lambda: I.int().sum(), "int64"), (lambda: B.prod(), "int64"), (lambda: B.cumsum(0), "int64"),
     (lambda: F4.sum(), "float32"), (lambda: F4.mean(), "float32"), (lambda: F4.var(), "float32"),
     (lambda: I.max(), "int64"), (lambda: F4.argmax(), "int64"),
+    (lambda: I.sum(dtype=np.int32), "int32"), (lambda: I.sum(0, dtype=mg.float32), "float32"),
+    (lambda: I.mean(dtype=mg.float64), "float64"), (lambda: B.prod(dtype=np.int32), "int32"),
+    (lambda: F4.cumsum(0, dtype=mg.float64), "float64"), (lambda: F8.sum(dtype=bool), "bool"),
+    (lambda: I.cumsum(0, dtype=np.uint8), "uint8"), (lambda: F8.prod(0, dtype="f4"), "float32"),
     (lambda: B.any(), "bool"), (lambda: I.all(), "bool"), (lambda: F4 > 1, "bool"),
     (lambda: F4 > F8, "bool"), (lambda: I.softmax(0), "float32"), (lambda: I @ I, "int64"),
     (lambda: F4 @ F8, "float64"), (lambda: mg.where(B, 1.0, 0.0), "float32"),
@@ -123,6 +150,28 @@ DTYPES = [
 @pytest.mark.parametrize(("call", "dtype"), DTYPES)
 def test_dtype(call, dtype):
     assert call().dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "cumsum"])
+def test_reductions_in_another_dtype(name):
+    """In float64 what float32 cannot hold; the gradient is float32 again."""
+    x, wide = mg.tensor([3e38, 2e38]), mg.tensor([3e38, 2e38]).double()
+    x.requires_grad_(), wide.requires_grad_()
+    dim = {"dim": 0} if name == "cumsum" else {}
+    y, expected = getattr(x, name)(dtype=mg.float64, **dim), getattr(wide, name)(**dim)
+    np.testing.assert_array_equal(y.detach(), expected.detach())
+    assert np.isfinite(y.detach().numpy()).all()
+    y.sum().backward()
+    expected.sum().backward()
+    assert x.grad.dtype == mg.float32
+    np.testing.assert_array_equal(x.grad, wide.grad.float())
+
+
+@pytest.mark.parametrize("call", [lambda x: x.long(), lambda x: x.sum(dtype=np.int64)])
+def test_integers_have_no_history(call):
+    y = call(mg.tensor([1.5, 2.5], requires_grad=True))
+    assert not y.requires_grad
+    assert y.is_leaf
 
 
 def test_default_dtype():

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
-from minigrad.tape import Primitive
 
 PACKAGE = Path(mg.__file__).parent
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
@@ -18,10 +17,11 @@ ENGINE = {"tape", "autograd", "kernels", "dtypes"}
 OPS = {*ENGINE, "ops"}
 TENSOR = {*OPS, "methods", "printing", "tensor"}
 BELOW = {
-    "tape": {"tape"}, "dtypes": set(), "kernels": {"kernels"}, "autograd": {"tape"},
-    "function": {"tape"}, "config": {"kernels"}, "ops": OPS, "methods": {*OPS, "methods"},
-    "printing": {"dtypes"}, "tensor": TENSOR, "creation": TENSOR, "functions": TENSOR,
-    "derivatives": TENSOR, "gradcheck": {*TENSOR, "derivatives", "functions"},
+    "modes": set(), "tape": {"modes"}, "dtypes": set(), "kernels": {"kernels"},
+    "autograd": {"modes", "tape"}, "function": {"modes", "tape"}, "config": {"kernels"}, "ops": OPS,
+    "methods": {*OPS, "methods"}, "printing": {"dtypes"}, "tensor": TENSOR,
+    "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR,
+    "gradcheck": {*TENSOR, "derivatives", "functions"},
 }  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def public_operations():
 
 def primitives():
     return sorted(
-        {p.name for m in vars(mg.ops).values() for p in getattr(m, "__dict__", {}).values()
-         if isinstance(p, Primitive)}
+        {p.primitive.name for m in vars(mg.ops).values()
+         for p in getattr(m, "__dict__", {}).values() if hasattr(p, "primitive")}
     )  # fmt: skip
 
 

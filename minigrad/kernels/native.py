@@ -27,6 +27,7 @@ from .native_recurrent import (  # noqa: F401
 )
 
 Array = np.ndarray
+empty = np.empty
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 C_ORDER, F_ORDER, ALIGNED = 0x1, 0x2, 0x100  # bits of ndarray.flags.num
 
@@ -114,7 +115,7 @@ def _unary(name: str) -> Callable[[Array], Array]:
 
     def function(x: Array) -> Array:
         if type(x) is Array:
-            y = np.empty_like(x)
+            y = empty(x.shape, x.dtype)  # empty_like takes twice as long
             if direct(id(y), id(x)):
                 return y
         x = np.asarray(x)
@@ -140,7 +141,7 @@ def _binary(name: str) -> Callable[[Array, Array], Array]:
 
     def function(gy: Array, y: Array) -> Array:
         if type(gy) is Array and type(y) is Array:
-            gx = np.empty_like(gy)
+            gx = empty(gy.shape, gy.dtype)
             if direct(id(gx), id(gy), id(y)):
                 return gx
         gy, y = np.asarray(gy), np.asarray(y)
@@ -166,7 +167,7 @@ relu, relu_grad = _unary("relu"), _binary("relu_grad")
 
 # ---- matrix product ----
 
-_matmul = _kernels("matmul")
+_matmul, direct_matmul = _kernels("matmul"), lib.direct_matmul
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -178,8 +179,8 @@ def matmul(a: Array, b: Array) -> Array:
     a = a if type(a) is Array else np.asarray(a)
     b = b if type(b) is Array else np.asarray(b)
     if a.ndim == b.ndim == 2:
-        y = np.empty((a.shape[0], b.shape[1]), a.dtype)
-        done = lib.direct_matmul(id(y), id(a), id(b))
+        y = empty((len(a), b.shape[1]), a.dtype)
+        done = direct_matmul(id(y), id(a), id(b))
         if done > 0:
             return y
         if done < 0:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+quiet = np.errstate(all="ignore")  # as in C: inf and NaN come without a warning
 
 
 def config() -> dict[str, Any]:
@@ -32,6 +33,7 @@ def set_num_threads(n: int) -> None:
         raise ValueError(f"set_num_threads: expected at least 1, got {n}")
 
 
+@quiet
 def matmul(a: Array, b: Array) -> Array:
     """y = a @ b: (..., M, K) @ (..., K, N) -> (..., M, N), the leading axes broadcast."""
     return np.matmul(a, b)
@@ -69,6 +71,7 @@ def relu_grad(gy: Array, y: Array) -> Array:
     return np.where(y.real <= 0, np.zeros((), gy.dtype), gy)
 
 
+@quiet
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -164,6 +167,7 @@ def lstm_backward(
     )
 
 
+@quiet
 def gru_forward(
     x: Array,
     h0: Array,
@@ -254,6 +258,7 @@ def is_relu(name: str, nonlinearity: str) -> bool:
     return nonlinearity == "relu"
 
 
+@quiet
 def rnn_forward(
     x: Array,
     h0: Array,

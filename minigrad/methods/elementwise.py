@@ -283,8 +283,12 @@ class Elementwise(Value):
     # -- other dtypes; these names hide Python's own, so they stand last
 
     def astype(self, dtype: Any) -> Tensor:
-        """y = x in another dtype; x itself if it has that one"""
-        return self if self.dtype == dtype else elementwise.astype(self, np.dtype(dtype))  # type: ignore[return-value]
+        """y = x in another dtype; x itself if it has that one. Integers have no history"""
+        x: Any = self
+        if self.dtype == dtype:
+            return x
+        x = x if np.dtype(dtype).kind in "fc" else x.detach()
+        return elementwise.astype(x, np.dtype(dtype))
 
     to = type = astype
 

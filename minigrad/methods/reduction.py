@@ -33,17 +33,24 @@ class Reduction(Value):
     # -- sums
 
     def sum(
-        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False
-    ) -> Tensor:
-        """y = sum of x over `dim`; of integers and booleans in int64"""
-        return reduction.sum(self, axes("sum", self, dim, axis), keepdim or keepdims)
+        self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """y = sum of x over `dim`; of integers and booleans in int64, unless `dtype` says another
+
+        With `dtype`, here as in mean, prod and cumsum, x is brought to it first.
+        """
+        x = _cast(self, dtype)
+        return _cast(reduction.sum(x, axes("sum", self, dim, axis), keepdim or keepdims), dtype)
 
     def mean(
-        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False
-    ) -> Tensor:
+        self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Tensor:  # fmt: skip
         """y = mean of x over `dim`; of nothing it is NaN"""
-        _of_floats("mean", self)
-        return reduction.mean(self, axes("mean", self, dim, axis), keepdim or keepdims)
+        x = _cast(self, dtype)
+        _of_floats("mean", x)
+        return reduction.mean(x, axes("mean", self, dim, axis), keepdim or keepdims)
 
     def var(
         self,
@@ -74,11 +81,13 @@ class Reduction(Value):
         return reduction.std(self, dims, correction, keepdim or keepdims)
 
     def prod(
-        self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False
-    ) -> Tensor:
+        self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Tensor:  # fmt: skip
         """y = product of x over `dim`; of integers and booleans in int64"""
-        x = self if self.dtype.kind in "fc" else elementwise.astype(self, np.dtype(np.int64))
-        return reduction.prod(x, axes("prod", self, dim, axis), keepdim or keepdims)
+        x = _cast(self, dtype)
+        x = x if x.dtype.kind in "fc" else _cast(x, np.int64)
+        return _cast(reduction.prod(x, axes("prod", self, dim, axis), keepdim or keepdims), dtype)
 
     def norm(
         self,
@@ -108,9 +117,12 @@ class Reduction(Value):
         """y = ln sum e^x over `dim`, without overflow; -inf where every x is"""
         return reduction.logsumexp(self, axes("logsumexp", self, dim), keepdim or keepdims)
 
-    def cumsum(self, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-        """y_i = x_0 + ... + x_i along `dim`"""
-        return reduction.cumsum(self, one_axis("cumsum", self, dim, axis))
+    def cumsum(
+        self, dim: int | None = None, *, dtype: Any = None, axis: int | None = None
+    ) -> Tensor:  # fmt: skip
+        """y_i = x_0 + ... + x_i along `dim`; of integers in int64, unless `dtype` says another"""
+        x = _cast(self, dtype)
+        return _cast(reduction.cumsum(x, one_axis("cumsum", self, dim, axis)), dtype)
 
     def all(
         self, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False
@@ -221,6 +233,10 @@ def _place(name: str, x: Any, dim: int | None, axis: int | None) -> int | None:
     where = None if dim is None and axis is None else one_axis(name, x, dim, axis)
     nonempty(name, x, None if where is None else (where,))
     return where
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else x.astype(dtype)
 
 
 def _of_floats(name: str, x: Any) -> None:

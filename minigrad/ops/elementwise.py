@@ -18,12 +18,13 @@ from minigrad import kernels
 from minigrad.autograd import primitive
 from minigrad.dtypes import float64, floating, promoted
 
-quiet = np.errstate(all="ignore")
+from .quiet import quiet
 
 # ---------------------------------------------------------------------------- arithmetic
 
 
 @primitive
+@quiet
 def add(a, b):
     """y = a + b"""
     y = a + b
@@ -31,6 +32,7 @@ def add(a, b):
 
 
 @primitive
+@quiet
 def sub(a, b):
     """y = a - b"""
     y = a - b
@@ -38,6 +40,7 @@ def sub(a, b):
 
 
 @primitive
+@quiet
 def mul(a, b):
     """y = a b"""
     y = a * b
@@ -67,6 +70,7 @@ def neg(x):
 
 
 @primitive
+@quiet
 def astype(x, dtype):
     """y = x in another dtype, in memory of its own; the gradient comes back in x's"""
     return x.astype(dtype, order="C")
@@ -330,6 +334,7 @@ def ceil(x):
 
 
 @primitive
+@quiet
 def round(x, decimals):
     """y = x to so many decimals, a half to the even neighbour; the gradient is 0"""
     return np.round(x, decimals)

@@ -8,6 +8,8 @@ import numpy as np
 
 from minigrad.autograd import primitive
 
+from .quiet import quiet
+
 # -------------------------------------------------------------------------------- x[index]
 
 
@@ -61,6 +63,7 @@ def gather(x, dim, index):
 
 
 @primitive
+@quiet
 def scatter_add(x, dim, index, src):
     """y = x with src[i][j][k] added at [i][index[i][j][k]][k] for dim = 1, and alike"""
     y = x.copy()

@@ -12,6 +12,7 @@ from minigrad import kernels
 from minigrad.autograd import primitive
 from minigrad.dtypes import float64, promoted
 
+from .quiet import quiet
 from .reduction import sum
 from .shape import broadcast_to, diagonal, permute, reshape
 
@@ -61,6 +62,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @primitive
+@quiet
 def contract(a, b, left, right, out):
     """y[out] = sum over the letters not in `out` of a[left] b[right]
 

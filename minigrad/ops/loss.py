@@ -6,7 +6,8 @@ import numpy as np
 
 from minigrad.autograd import primitive
 
-from .elementwise import log, log1p, maximum, quiet
+from .elementwise import log, log1p, maximum
+from .quiet import quiet
 
 
 @primitive

@@ -13,8 +13,9 @@ import numpy as np
 from minigrad.autograd import primitive
 from minigrad.dtypes import floating
 
-from .elementwise import abs, div, exp, pow, quiet, sqrt, where
+from .elementwise import abs, div, exp, pow, sqrt, where
 from .indexing import gather, getitem
+from .quiet import quiet
 from .shape import broadcast_to, cat, flip, permute, reshape
 
 Axes = tuple[int, ...] | None
@@ -44,12 +45,14 @@ def _wide(x: np.ndarray) -> Any:
 
 
 @primitive
+@quiet
 def sum(x, dims, keepdim):
     """y = sum of x over `dims`; of integers and booleans in int64"""
     return x.sum(axis=dims, dtype=_wide(x), keepdims=keepdim)
 
 
 @primitive
+@quiet
 def cumsum(x, dim):
     """y_i = x_0 + ... + x_i along `dim`"""
     return np.cumsum(x, axis=dim if x.ndim else None, dtype=_wide(x)).reshape(x.shape)
