@@ -6,9 +6,6 @@
  * task can take rows of the batch through the whole sequence without meeting another. */
 #include "recurrent.h"
 
-#undef FEW_ROWS
-#define FEW_ROWS 4 /* of T * B: one step of one row takes XX instead of XX us, H = 128 */
-
 struct FN(forward) {
     real *output;             /* (T, B, H): h_1 ... h_T */
     real *gates;              /* (T, B, width), or for inference (chunk, B, width) */
@@ -128,7 +125,8 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
     f->keep = f->gates != NULL;
     size_t start = f->ih.panels * f->ih.width * VL;
     size_t chunk = f->keep ? 0 : f->plan.chunk * f->B * f->width;
-    size_t packed = f->T * f->B <= FEW_ROWS ? 0 : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
+    size_t packed =
+        f->T == 1 && f->B <= FEW_ROWS ? 0 : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
     void *memory = mg_allocate((packed + start + chunk + VL) * sizeof(real) + 64);
     if (!memory)
         return -1;
