@@ -8,10 +8,10 @@ from cffi import FFI
 
 HERE = Path(__file__).parent
 FLAGS = ["-O3", "-std=c11", "-ffp-contract=fast", "-pthread"]
-LINK = ["-pthread"]
+LINK = ["-pthread", "-lm"]
 if sanitizers := os.environ.get("MINIGRAD_SANITIZE"):  # as in address,undefined: see .ci/sanitize
     LINK += [f"-fsanitize={sanitizers}"]
-    FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *LINK[1:]]
+    FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", LINK[-1]]
 
 # minigrad.h is both the C header and cffi's description of it, less the preprocessor's lines.
 HEADER = "\n".join(

@@ -18,6 +18,14 @@ void MG(relu_grad)(real *gx, const real *gy, const real *y, size_t n) {
     KERNEL(relu_grad)(gx, gy, y, n);
 }
 
+void MG(log_softmax)(real *y, const real *x, size_t rows, size_t n) {
+    KERNEL(log_softmax)(y, x, rows, n);
+}
+
+void MG(log_softmax_grad)(real *gx, const real *gy, const real *y, size_t rows, size_t n) {
+    KERNEL(log_softmax_grad)(gx, gy, y, rows, n);
+}
+
 int MG(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t cs_a,
                const real *b, ptrdiff_t bs_b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t batch,
                size_t m, size_t n, size_t k) {

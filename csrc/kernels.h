@@ -11,6 +11,8 @@
         __typeof__(mg_sigmoid_grad_##dtype) *sigmoid_grad;                                         \
         __typeof__(mg_relu_##dtype) *relu;                                                         \
         __typeof__(mg_relu_grad_##dtype) *relu_grad;                                               \
+        __typeof__(mg_log_softmax_##dtype) *log_softmax;                                           \
+        __typeof__(mg_log_softmax_grad_##dtype) *log_softmax_grad;                                 \
         __typeof__(mg_matmul_##dtype) *matmul;                                                     \
         __typeof__(mg_lstm_forward_##dtype) *lstm_forward;                                         \
         __typeof__(mg_lstm_backward_##dtype) *lstm_backward;                                       \

@@ -21,6 +21,7 @@ TABLE(ISA);
 #include "simd.inc.h"
 #include "math.inc.h"
 #include "elementwise.inc.h"
+#include "softmax.inc.h"
 #include "pack.inc.h"
 #include "gemm.inc.h"
 #include "matmul.inc.h"
@@ -38,6 +39,8 @@ static const struct MG_TABLE_NAME FN(table) = {
     .sigmoid_grad = FN(sigmoid_grad),
     .relu = FN(relu),
     .relu_grad = FN(relu_grad),
+    .log_softmax = FN(log_softmax),
+    .log_softmax_grad = FN(log_softmax_grad),
     .matmul = FN(matmul),
     .lstm_forward = FN(lstm_forward),
     .lstm_backward = FN(lstm_backward),

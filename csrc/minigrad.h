@@ -53,6 +53,15 @@ void mg_relu_f64(double *y, const double *x, size_t n);
 void mg_relu_grad_f32(float *gx, const float *gy, const float *y, size_t n);
 void mg_relu_grad_f64(double *gx, const double *gy, const double *y, size_t n);
 
+/* ---- rows (rows, n), n at least 1 (softmax.inc.h) ---- */
+
+/* y = x - ln sum exp(x) of each row */
+void mg_log_softmax_f32(float *y, const float *x, size_t rows, size_t n);
+void mg_log_softmax_f64(double *y, const double *x, size_t rows, size_t n);
+/* gx = gy - exp(y) sum gy of each row */
+void mg_log_softmax_grad_f32(float *gx, const float *gy, const float *y, size_t rows, size_t n);
+void mg_log_softmax_grad_f64(double *gx, const double *gy, const double *y, size_t rows, size_t n);
+
 /* ---- matrix product (gemm.inc.h, matmul.inc.h) ---- */
 
 /* c (batch, m, n) = a (batch, m, k) @ b (batch, k, n). c is contiguous and overlaps neither;

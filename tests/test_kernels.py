@@ -166,6 +166,54 @@ def test_elementwise_other_inputs() -> None:
         native.sigmoid_grad(np.zeros(2), np.zeros(3))
 
 
+# ---- along the last axis ----
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+def test_log_softmax_rows(isa: str, dtype: type) -> None:
+    native.select_isa(isa)
+    eps, rng = np.finfo(dtype).eps, np.random.default_rng(0)
+    for n in [m for m in LENGTHS if m]:
+        x, gy = (10 * rng.standard_normal((2, 3, n))).astype(dtype)
+        fine = reference.log_softmax(x.astype(FINER[dtype]))
+        y = native.log_softmax(x)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, fine, rtol=0, atol=eps * (4 * np.abs(x).max() + n**0.5))
+        found = native.log_softmax_grad(gy, y)
+        wanted = reference.log_softmax_grad(gy.astype(FINER[dtype]), y.astype(FINER[dtype]))
+        bound = 8 * eps * (np.abs(gy) + np.exp(fine) * np.abs(gy).sum(axis=-1, keepdims=True))
+        assert np.all(np.abs(found - wanted) <= bound)
+        assert native.log_softmax(np.repeat(x, 2, axis=1)[:, ::2]).tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_log_softmax_extremes(isa: str) -> None:
+    native.select_isa(isa)
+    inf, nan = np.inf, np.nan
+    rows = [
+        [inf, 1, 2],
+        [-inf, 0, 0],
+        [-inf, -inf, -inf],
+        [nan, 1, 2],
+        [1, 2, nan],
+        [1e38, 0, -1e38],
+    ]
+    for n in (3, 40):
+        x = np.full((len(rows), n), -5.0)
+        x[:, :3] = rows
+        for dtype in DTYPES:
+            found, wanted = (
+                native.log_softmax(x.astype(dtype)),
+                reference.log_softmax(x.astype(dtype)),
+            )
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert native.log_softmax(np.zeros((0, 3))).shape == (0, 3)
+    assert native.log_softmax(np.zeros((2, 3), np.float16)).dtype == np.float16
+    with pytest.raises(ValueError, match=r"gy has shape \(2,\), expected y's, \(3,\)"):
+        native.log_softmax_grad(np.zeros(2), np.zeros(3))
+
+
 # ---- matmul ----
 
 
@@ -291,6 +339,8 @@ def everything() -> list[Array]:
         native.matmul(long.reshape(30, 100, 400), long.reshape(30, 100, 400).swapaxes(1, 2)),
         native.tanh(long),
         native.sigmoid_grad(long, long),
+        native.log_softmax(long),
+        native.log_softmax_grad(long, long),
     ]
 
 

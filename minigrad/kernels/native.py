@@ -165,6 +165,35 @@ tanh, tanh_grad = _unary("tanh"), _binary("tanh_grad")
 sigmoid, sigmoid_grad = _unary("sigmoid"), _binary("sigmoid_grad")
 relu, relu_grad = _unary("relu"), _binary("relu_grad")
 
+# ---- along the last axis ----
+
+_log_softmax, _log_softmax_grad = _kernels("log_softmax"), _kernels("log_softmax_grad")
+
+
+def log_softmax(x: Array) -> Array:
+    """y = x - ln sum exp(x) along the last axis, which has at least one element."""
+    kernel = _log_softmax.get(x.dtype)
+    if kernel is None or x.size == 0:
+        return reference.log_softmax(x)
+    x = _ready(x)
+    y = empty(x.shape, x.dtype)
+    kernel(id(y), id(x), x.size // x.shape[-1], x.shape[-1])
+    return y
+
+
+def log_softmax_grad(gy: Array, y: Array) -> Array:
+    """gx = gy - exp(y) sum(gy) along the last axis, with y = log_softmax(x)."""
+    if gy.shape != y.shape:
+        raise ValueError(f"log_softmax_grad: gy has shape {gy.shape}, expected y's, {y.shape}")
+    kernel = _log_softmax_grad.get(gy.dtype)
+    if kernel is None or y.dtype != gy.dtype or y.size == 0:
+        return reference.log_softmax_grad(gy, y)
+    gy, y = _ready(gy), _ready(y)
+    gx = empty(y.shape, y.dtype)
+    kernel(id(gx), id(gy), id(y), y.size // y.shape[-1], y.shape[-1])
+    return gx
+
+
 # ---- matrix product ----
 
 _matmul, direct_matmul = _kernels("matmul"), lib.direct_matmul

@@ -34,6 +34,19 @@ def set_num_threads(n: int) -> None:
 
 
 @quiet
+def log_softmax(x: Array) -> Array:
+    """y = x - ln sum exp(x) along the last axis, which has at least one element."""
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+@quiet
+def log_softmax_grad(gy: Array, y: Array) -> Array:
+    """gx = gy - exp(y) sum(gy) along the last axis, with y = log_softmax(x)."""
+    return gy - np.exp(y) * gy.sum(axis=-1, keepdims=True)
+
+
+@quiet
 def matmul(a: Array, b: Array) -> Array:
     """y = a @ b: (..., M, K) @ (..., K, N) -> (..., M, N), the leading axes broadcast."""
     return np.matmul(a, b)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad.autograd import primitive
 from minigrad.dtypes import floating
 
@@ -105,8 +106,17 @@ logsumexp.rules(x=_logsumexp_rule)
 def log_softmax(x, dim):
     """y = x - ln sum e^x along `dim`"""
     x = floating(x)
-    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    if x.shape[dim] == 0:
+        return x
+    return np.moveaxis(kernels.log_softmax(np.moveaxis(x, dim, -1)), -1, dim)
+
+
+@primitive
+@quiet
+def log_softmax_grad(g, s, dim):
+    """y = g - e^s sum g along `dim`, s = log_softmax(x): the rule of log_softmax in one sweep"""
+    g, s = (np.moveaxis(a, dim, -1) for a in (g, s))
+    return np.moveaxis(kernels.log_softmax_grad(g, s), -1, dim)
 
 
 @primitive
@@ -132,7 +142,11 @@ def _standardize_rule(gy: Any, x: Any, y: Any, dims: Axes, eps: float) -> Any:
     return inner / sqrt(var(x, dims, 0, True) + eps)
 
 
-log_softmax.rules(x=lambda gy, y, dim: gy - exp(y) * sum(gy, (dim,), True))
+log_softmax.rules(x=lambda gy, y, dim: log_softmax_grad(gy, y, dim))
+log_softmax_grad.rules(
+    g=lambda gy, s, dim: gy - sum(gy * exp(s), (dim,), True),
+    s=lambda gy, g, s, dim: -gy * exp(s) * sum(g, (dim,), True),
+)
 softmax.rules(x=lambda gy, y, dim: (gy - sum(gy * y, (dim,), True)) * y)
 standardize.rules(x=_standardize_rule)
 
