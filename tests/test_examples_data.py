@@ -163,6 +163,14 @@ def test_the_packaged_files_are_found_and_missing_ones_named(lecture, capsys):
     assert "numpy that is installed has no no/such.csv" in capsys.readouterr().err
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(lecture, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match="2"):
+        lecture.source_distribution("any", "1.0", "")
+    assert re.search("cannot write to .*minigrad: Not a dir.*XDG_CACHE", capsys.readouterr().err)
+
+
 def test_a_ts_file_has_its_channels_between_colons(lecture, tmp_path):
     (tmp_path / "a.ts").write_text("#about\n@data\n1,2,3:4,5,6:Run\n\n7:8:Walk\n")
     series, classes = lecture.ts_file(tmp_path / "a.ts")
