@@ -174,7 +174,8 @@ def draw(args: argparse.Namespace, coder: Coder, pair: Any, model: Any, nets: An
 
 def main(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
-    hidden, steps = (64, 80) if args.quick else (128, args.steps)
+    hidden, steps = (64, 80) if args.quick else (128, 500)
+    steps = steps if args.steps is None else args.steps
     count, held_out = (2000, 100) if args.quick else (20000, 1000)
     if steps < 1:
         fail(f"--steps must be at least 1, got {steps}")
@@ -209,5 +210,5 @@ if __name__ == "__main__":
         reverse={"action": "store_true", "help": "read the source backwards"},
         attention={"choices": ("dot", "general", "additive"), "default": "general",
                    "help": "how query and key are compared; default: general"},
-        steps={"type": int, "default": 500, "metavar": "N", "help": "of training; default: 500"},
+        steps={"type": int, "metavar": "N", "help": "of training; default: 500, quick: 80"},
     )  # fmt: skip
