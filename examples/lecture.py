@@ -156,6 +156,14 @@ def source_distribution(name: str, version: str, sha256: str) -> tarfile.TarFile
     return tarfile.open(path)
 
 
+def archived(name: str, version: str, sha256: str, path: str) -> bytes:
+    """A file of a source archive."""
+    with source_distribution(name, version, sha256) as archive:
+        content = archive.extractfile(path)
+        assert content is not None  # the digest has been checked: it is the archive we know
+        return content.read()
+
+
 def fetched(name: str, version: str, folder: Path) -> Path:
     """The source archive, brought by pip into an empty folder."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder,

@@ -75,6 +75,18 @@ def test_genes_are_read(tmp_path):
     pictures(tmp_path, "dna.png")
 
 
+def test_naive_bayes(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    bayes = importlib.import_module("naive_bayes")
+    x, labels = np.array([[0, 1], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 1, 1])
+    # p_0(0 | 0) = 3/7 p_1(0 | 0) = 1/7; p_0(0 | 1) = 1/7, p_1(0 | 1) = 2/7
+    test = np.array([[0, 0], [1, 0], [2, 1], [2, 0]])
+    np.testing.assert_array_equal(bayes.by_position(x, labels, test), [0, 1, 0, 1])
+    # Words of two: 01 twice in class 0; 10 and 11 once in class 1
+    test = np.array([[0, 1, 2], [1, 1, 2], [1, 0, 1]])
+    np.testing.assert_array_equal(bayes.of_words(x, labels, test, n=2), [0, 1, 0])
+
+
 def test_a_second_direction_finds_the_spaces(tmp_path):
     printed = run("deep_rnn", tmp_path)
     (untrained,) = numbers(printed, "untrained net")
