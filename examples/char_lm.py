@@ -27,7 +27,8 @@ from typing import Any
 try:
     import numpy as np
     import safetensors  # noqa: F401  # what mg.save needs
-    from char_lm_tools import Parser, Row, compressors, curve, fail, number, table, write
+    from char_lm_tools import Row, compressors, curve, number, table
+    from lecture import Parser, fail, write
     from tqdm import tqdm
 
     import minigrad as mg

@@ -1,4 +1,4 @@
-"""What char_lm.py needs beside the network: errors of one line, files, and the report at the end.
+"""What char_lm.py needs beside the network: numbers that are options, and the report at the end.
 
 Prediction is compression: a model that gives the next character probability p can store it in
 -log2 p bits, by arithmetic coding. So a compressor's size, in bits per character, compares.
@@ -11,28 +11,12 @@ import bz2
 import io
 import lzma
 import math
-import os
-import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-
-
-def fail(message: object) -> NoReturn:
-    """Ends the program with one line and status 2."""
-    print("char_lm:", " ".join(str(message).split()), file=sys.stderr)
-    raise SystemExit(2)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(message)
 
 
 def number(kind: type, low: float) -> Callable[[str], Any]:
@@ -44,22 +28,12 @@ def number(kind: type, low: float) -> Callable[[str], Any]:
         except ValueError:
             x = math.nan
         if not (low <= x < 2**31 if kind is int else low < x < math.inf):
-            what = f"a whole number, {low} or more" if kind is int else f"a number above {low}"
+            limits = f", {low} or more" if math.isnan(x) or x < low else " below 2**31"
+            what = f"a whole number{limits}" if kind is int else f"a number above {low}"
             raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
         return x
 
     return read
-
-
-def write(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all: written beside its place, then renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        fail(f"cannot write {path}: {error.strerror}")
 
 
 class Row(NamedTuple):

@@ -185,11 +185,8 @@ def draw(args: argparse.Namespace, results: dict[tuple[int, int], Result], rival
         for layers, score in zip(depths, final):
             right.annotate(f"{score:.3f}", (layers, score), (0, 7), textcoords="offset points",
                            ha="center", fontsize=9, color=colour)  # fmt: skip
-    right.axhline(rival, color="0.6", linestyle="--")
-    right.annotate(
-        "longest known word", (depths[-1], rival), (0, -14), textcoords="offset points",
-        ha="right", color="0.4", fontsize=9,
-    )  # fmt: skip
+    right.axhline(rival, color="0.6", linestyle="--", label=f"longest known word: {rival:.3f}")
+    right.legend(frameon=False, loc="center")
     right.set(xlabel="layers, all with the same number of parameters", xticks=depths,
               ylabel="F1 at the end", xlim=(0.7, 3.3))  # fmt: skip
     sheet.suptitle(conclusion(results))

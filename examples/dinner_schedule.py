@@ -137,6 +137,32 @@ def draw(axes: Any, matrix: np.ndarray, title: str, columns: Any, rows: Any = ()
     axes.spines[:].set_visible(False)
 
 
+def print_week(hand: Dinner, weather: mg.Tensor, hidden: np.ndarray) -> list[str]:
+    """Every sum of the week; weather (5, 1, 2), hidden (6, 5). What there is for dinner."""
+    menu = [FOODS[k] for k in (M @ hidden).argmax(0)]
+    print("\nby hand      F food + W weather    relu(that - 1)        merged   dinner")
+    for t, day in enumerate(DAYS):
+        yesterday = ONE[0] if t == 0 else M @ hidden[:, t - 1]
+        with mg.no_grad():
+            total = (hand.food(mg.tensor(yesterday)) + hand.weather(weather[t, 0]) + 1).numpy()
+        cells = [
+            "".join(f" {abs(x):.0f}" for x in v) for v in (total, hidden[:, t], M @ hidden[:, t])
+        ]
+        sky = "sun" if WEEK[t] else "rain"
+        print(f"{day} {sky:<6}{cells[0]:<22}{cells[1]:<22}{cells[2]:<9}{menu[t]}")
+    return menu
+
+
+def found(rng: np.random.Generator, steps: int) -> Dinner:
+    """A cook who has learned it; a start that gets stuck is followed by another."""
+    for start in range(1, STARTS + 1):
+        cook, error = learn(rng, steps, f"start {start}")
+        print(f"start {start}: squared error {error:.1e}" + " (stuck: again)" * (error > ERROR))
+        if error < ERROR:
+            return cook
+    fail(f"stuck from {STARTS} random starts: try another --seed")
+
+
 def main(args: argparse.Namespace) -> None:
     rng = np.random.default_rng(args.seed)
     food, days = ONE[0], []
@@ -149,26 +175,10 @@ def main(args: argparse.Namespace) -> None:
     weather = mg.tensor(np.stack([WEEK, ~WEEK], -1)[:, None].astype(np.float32))  # (5, 1, 2)
     before = mg.tensor(ONE[:1][None])  # Sunday's burger (1, 1, 3)
     hidden = activity(hand, weather, before)
-    menu = [FOODS[k] for k in (M @ hidden).argmax(0)]
-    print("\nby hand      F food + W weather    relu(that - 1)        merged   dinner")
-    for t, day in enumerate(DAYS):
-        yesterday = ONE[0] if t == 0 else M @ hidden[:, t - 1]
-        with mg.no_grad():
-            total = (hand.food(mg.tensor(yesterday)) + hand.weather(weather[t, 0]) + 1).numpy()
-        cells = [
-            "".join(f" {abs(x):.0f}" for x in v) for v in (total, hidden[:, t], M @ hidden[:, t])
-        ]
-        sky = "sun" if WEEK[t] else "rain"
-        print(f"{day} {sky:<6}{cells[0]:<22}{cells[1]:<22}{cells[2]:<9}{menu[t]}")
+    menu = print_week(hand, weather, hidden)
     print(f"hand-set: {right(hand, rng):.1%} of the dinners of 100-day schedules are right")
 
-    for start in range(1, STARTS + 1):
-        cook, error = learn(rng, 250 if args.quick else 1000, f"start {start}")
-        print(f"start {start}: squared error {error:.1e}" + " (stuck: again)" * (error > ERROR))
-        if error < ERROR:
-            break
-    else:
-        fail(f"stuck from {STARTS} random starts: try another --seed")
+    cook = found(rng, 250 if args.quick else 1000)
     print(f"learned: {right(cook, rng):.1%} of the dinners of 100-day schedules are right")
     align(cook, hand)
     learned = activity(cook, weather, before)

@@ -22,7 +22,8 @@ import argparse
 from typing import Any
 
 import numpy as np
-from lecture import figure, picture, progress, run, source_distribution
+from lecture import archived, figure, picture, progress, run
+from naive_bayes import by_position, of_words
 
 import minigrad as mg
 from minigrad import nn, optim
@@ -38,10 +39,7 @@ COLOURS = ("tab:green", "tab:blue", "tab:orange", "tab:red")
 
 def read(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The distinct sequences, shuffled: bases (B, 60) in 0 .. 4, labels (B)."""
-    with source_distribution(*SOURCE) as archive:
-        content = archive.extractfile(FILE)
-        assert content is not None  # the digest has been checked: it is the archive we know
-        rows = dict.fromkeys(content.read().decode().replace(" ", "").split())
+    rows = dict.fromkeys(archived(*SOURCE, FILE).decode().replace(" ", "").split())
     fields = [row.split(",") for row in rows if not row.startswith("@")]
     code = {base: i for i, base in enumerate(BASES)}
     bases = np.array([[code.get(base, 4) for base in f[:60]] for f in fields])
@@ -102,36 +100,6 @@ def predict(model: Reader, bases: np.ndarray) -> np.ndarray:
         return model(one_hot(bases)).numpy().argmax(-1)
 
 
-def log_counts(x: np.ndarray, kinds: int) -> np.ndarray:
-    """ln p of each kind, at each column of (N, T), counted with one more of each: (T, kinds)"""
-    counts = np.stack([(x == k).sum(0) for k in range(kinds)], 1) + 1.0
-    return np.log(counts / counts.sum(1, keepdims=True))
-
-
-def naive_bayes(x: np.ndarray, labels: np.ndarray, test: np.ndarray, kinds: int) -> np.ndarray:
-    """argmax_k ln p(k) + sum_t ln p_t(x_t | k): symbols (N, T), by their position"""
-    scores = []
-    for k in range(len(LABELS)):
-        of_k = log_counts(x[labels == k], kinds)  # (T, kinds)
-        scores.append(of_k[np.arange(x.shape[1]), test].sum(1) + np.log((labels == k).mean()))
-    return np.argmax(scores, 0)
-
-
-def bag_of_words(x: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int = 5) -> np.ndarray:
-    """The same with words of k bases, wherever they stand: one table for all positions."""
-    words, asked = (
-        sum(v[:, i : v.shape[1] - k + 1 + i] * 5 ** (k - 1 - i) for i in range(k))
-        for v in (x, test)
-    )
-    scores = []
-    for label in range(len(LABELS)):
-        counts = np.bincount(words[labels == label].ravel(), minlength=5**k) + 1.0
-        scores.append(
-            np.log(counts / counts.sum())[asked].sum(1) + np.log((labels == label).mean())
-        )
-    return np.argmax(scores, 0)
-
-
 def importance(model: Reader, bases: np.ndarray, label: int) -> np.ndarray:
     """Mean over the sequences of |d score_label / d x| at the base that is there: (B, T) -> (T)"""
     x = one_hot(bases).requires_grad_()
@@ -141,11 +109,8 @@ def importance(model: Reader, bases: np.ndarray, label: int) -> np.ndarray:
 
 def draw(args: argparse.Namespace, table: dict, model: Reader, bases: Any, labels: Any) -> None:
     """Left: accuracy where the junction stands in the middle, and anywhere. Right: what counts."""
-    sheet, grid = figure(12, 5, ncols=2, nrows=2, width_ratios=[1, 1.7])
-    left, shape = sheet.add_subplot(grid[0, 0].get_gridspec()[:, 0]), ("donor", "acceptor")
-    grid[0, 0].remove()
-    grid[1, 0].remove()
-    left.spines[["top", "right"]].set_visible(False)
+    sheet, panels = figure(12, 5, "LD;LA", width_ratios=[1, 1.7])
+    left = panels["L"]
     for i, (name, scores) in enumerate(table.items()):
         bars = left.bar(np.arange(2) + 0.2 * (i - 1.5), 100 * np.array(scores), 0.2, label=name,
                         color=("0.85", "tab:orange", "tab:green", "tab:blue")[i])  # fmt: skip
@@ -156,7 +121,7 @@ def draw(args: argparse.Namespace, table: dict, model: Reader, bases: Any, label
         "Counting needs the junction in its place,\nthe recurrent net does not", fontsize=11
     )
     left.legend(loc="upper center", ncols=2, frameon=False, fontsize=8)
-    for axes, label in zip(grid[:, 1], range(2)):
+    for label, axes in enumerate((panels["D"], panels["A"])):
         of_label = bases[labels == label]
         height = importance(model, of_label, label)
         axes.bar(range(60), height, color="0.85", width=0.9)
@@ -171,8 +136,8 @@ def draw(args: argparse.Namespace, table: dict, model: Reader, bases: Any, label
             ylabel="|gradient|", xticks=(9.5, 19.5, 29.5, 39.5, 49.5), ylim=(0, 1.25 * height.max())
         )
         axes.set_xticklabels(["-20", "-10", "junction", "+10", "+20"])
-        side = ("exon | intron", "intron | exon")[label]
-        axes.set_title(f"{shape[label]}, {side}: what its score depends on", fontsize=10)
+        side = ("donor, exon | intron", "acceptor, intron | exon")[label]
+        axes.set_title(f"{side}: what its score depends on", fontsize=10)
     picture(args, sheet, "dna")
 
 
@@ -189,10 +154,12 @@ def main(args: argparse.Namespace) -> None:
     common = np.full(split, np.bincount(labels).argmax())
     said = {
         "most frequent label": (common, common),
-        "naive Bayes, position": tuple(naive_bayes(*case, 5) for case in
-                                       ((bases, labels, test), (every, their, shifted))),
-        "naive Bayes, words of 5": (bag_of_words(bases, labels, test),
-                                    bag_of_words(bases, labels, shifted)),
+        "naive Bayes, position": (
+            by_position(bases, labels, test), by_position(every, their, shifted)
+        ),
+        "naive Bayes, words of 5": (
+            of_words(bases, labels, test), of_words(bases, labels, shifted)
+        ),
     }  # fmt: skip
     mg.manual_seed(args.seed)
     middle = train(bases, labels, 60, epochs, hidden)

@@ -145,15 +145,31 @@ def source_distribution(name: str, version: str, sha256: str) -> tarfile.TarFile
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigrad"
     path = cache / f"{name}-{version}.tar.gz"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest",
-                       scratch, "--no-binary", name, f"{name}=={version}"]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            found = list(Path(scratch).iterdir())
-            if done.returncode or len(found) != 1:
-                fail(f"pip cannot fetch the source of {name} {version}: {done.stderr[-300:]}")
-            found[0].replace(path)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                fetched(name, version, Path(scratch)).replace(path)
+        except OSError as error:
+            fail(f"cannot write to {cache}: {error.strerror}; XDG_CACHE_HOME names another place")
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         fail(f"{path} is not the file expected (its SHA-256 differs): delete it and try again")
     return tarfile.open(path)
+
+
+def archived(name: str, version: str, sha256: str, path: str) -> bytes:
+    """A file of a source archive."""
+    with source_distribution(name, version, sha256) as archive:
+        content = archive.extractfile(path)
+        assert content is not None  # the digest has been checked: it is the archive we know
+        return content.read()
+
+
+def fetched(name: str, version: str, folder: Path) -> Path:
+    """The source archive, brought by pip into an empty folder."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder,
+               "--no-binary", name, f"{name}=={version}"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = list(folder.iterdir())
+    if done.returncode or len(found) != 1:
+        fail(f"pip cannot fetch the source of {name} {version}: {done.stderr[-300:]}")
+    return found[0]

@@ -21,7 +21,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from lecture import figure, package, picture, progress, run, source_distribution
+from lecture import archived, figure, package, picture, progress, run
 
 import minigrad as mg
 from minigrad import nn, optim
@@ -42,10 +42,7 @@ LETTERS = {c: i for i, c in enumerate("abcdefghijklmnopqrstuvwxyz0123456789.,-'&
 def read(data: str) -> list[Tagged]:
     """The distinct labelled texts of two tokens or more."""
     name, version, path, sha256 = SOURCES[data]
-    with source_distribution(name, version, sha256) as archive:
-        content = archive.extractfile(f"{name}-{version}/{path}")
-        assert content is not None  # the digest has been checked: it is the archive we know
-        root = ElementTree.fromstring(content.read())
+    root = ElementTree.fromstring(archived(name, version, sha256, f"{name}-{version}/{path}"))
     texts = [tuple(((e.text or "").strip(), e.tag) for e in entry) for entry in root]
     return [list(t) for t in dict.fromkeys(texts) if len(t) > 1 and all(word for word, _ in t)]
 
@@ -157,34 +154,42 @@ def draw(args: argparse.Namespace, texts: list[Tagged], made: dict[str, list[str
     micro = [sum(map(str.__eq__, truth, made[name])) / len(truth) for name in (BASELINE, FULL)]
     sheet.suptitle("Spelling and neighbours raise micro F1 from {:.2f} to {:.2f}".format(*micro))
     right.legend(loc="lower center", bbox_to_anchor=(0.3, 1), ncols=2, frameon=False)
-
     paint = dict(zip(tags, package("matplotlib").colormaps["tab20"].colors[1::2] * 2))
+    draw_texts(left, texts, made, paint)
+    picture(args, sheet, "name_entities")
+
+
+def draw_texts(axes: Any, texts: list[Tagged], made: dict[str, list[str]], paint: dict) -> None:
+    """The first texts of 4 to 8 tokens: each token, its tag, and a box for what was said of it."""
     ends = np.cumsum([len(text) for text in texts])
     several = [i for i, text in enumerate(texts) if 4 <= len(text) <= 8][:3]
-
-    def box(x: int, y: float, tag: str, right: bool) -> None:
-        colour, edge = paint.get(tag, "0.9"), "white" if right else "tab:red"
-        left.barh(y, 0.94, 1.2, x + 0.03, color=colour, edgecolor=edge, hatch="" if right else "//")
-        short = re.sub("(?<=[a-z])(?=[A-Z])", "\n", tag)
-        left.text(x + 0.5, y, short, ha="center", va="center", fontsize=5.5)
-
-    for block, i in enumerate(several):
+    middle = {"ha": "center", "va": "center"}
+    for top, i in enumerate(several):
         for x, (token, tag) in enumerate(texts[i]):
-            left.text(x + 0.5, 5 * block, token, ha="center", va="center", weight="bold")
-            left.text(x + 0.5, 5 * block + 0.45, tag, ha="center", va="center", fontsize=5)
+            axes.text(x + 0.5, 5 * top, token, weight="bold", **middle)
+            axes.text(x + 0.5, 5 * top + 0.48, two_lines(tag), fontsize=5, **middle)
             for y, name in ((1.35, BASELINE), (2.65, FULL)):
                 said = made[name][ends[i] - len(texts[i]) + x]
-                box(x, 5 * block + y, said, said == tag)
-    rows = [5 * block + y for block in range(len(several)) for y in (0.45, 1.35, 2.65)]
+                edge, hatch = ("white", "") if said == tag else ("tab:red", "//")
+                axes.barh(5 * top + y, 0.94, 1.2, x + 0.03, color=paint.get(said, "0.9"),
+                          edgecolor=edge, hatch=hatch)  # fmt: skip
+                axes.text(x + 0.5, 5 * top + y, two_lines(said), fontsize=5.5, **middle)
+    rows = [5 * top + y for top in range(len(several)) for y in (0.48, 1.35, 2.65)]
     names = ["labelled", "most frequent\ntag", "net, both\ndirections"]
-    left.set_yticks(rows, names * len(several), fontsize=8)
-    left.set(xlim=(0, 8), ylim=(5 * len(several) - 1.3, -0.6), xticks=[])
-    left.spines[:].set_visible(False)
-    left.tick_params(length=0)
-    left.set_title(
+    axes.set_yticks(rows, names * len(several), fontsize=8)
+    axes.set(xlim=(0, 8), ylim=(5 * len(several) - 1.3, -0.6), xticks=[])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_title(
         "The first held-out texts of 4 to 8 tokens; what is wrong is hatched", fontsize=10
     )
-    picture(args, sheet, "name_entities")
+
+
+def two_lines(tag: str) -> str:
+    """StreetNamePreDirectional: StreetName above, PreDirectional below"""
+    words = re.findall("[A-Z]+[a-z]*", tag)
+    half = (len(words) + 1) // 2
+    return "\n".join(filter(None, ("".join(words[:half]), "".join(words[half:]))))
 
 
 def main(args: argparse.Namespace) -> None:

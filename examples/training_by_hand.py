@@ -126,7 +126,7 @@ def main(args: argparse.Namespace) -> None:
     ):
         path = descend(start, bound, steps, x, y)
         u, w, E = path[-1]
-        print(f"{name:<24} u {u:9.3g}, w {w:9.3g}, E {E:9.2g} after {len(path) - 1} steps")
+        print(f"{name:<24} u {u:9.3g}, w {w:9.3g}, E {E:9.2g} at step {len(path) - 1}")
         left.plot(path[:, 0], path[:, 1], ".-", color=colour, ms=4, lw=1)
         label = name if E < 1 else f"{name}: E = {E:.0e} after one step"
         right.semilogy(path[:, 2], color=colour, label=label)

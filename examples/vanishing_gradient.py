@@ -153,22 +153,25 @@ def train(
     return layer, np.convolve(reports, np.full(50, 1 / 50), "valid")
 
 
-def main(args: argparse.Namespace) -> None:
-    made, axes = figure(15, 9, nrows=2, ncols=3)
-    (distance, layers, remedies), (sums, symbols, trained) = axes
+# ----------------------------------------------------------------------------- the pictures
 
-    T = 50 if args.quick else 100
+
+def show_distance(axes: Any, T: int) -> None:
+    """Untrained layers, after T steps."""
     x = mg.randn(T, 16, 8)
     print(f"gradient of the last output at the input t steps before, against the last input, "
           f"at t = 10 and {T - 1}")  # fmt: skip
     for name, make in LAYERS.items():
         sizes = by_distance(make(8), x)
-        distance.semilogy(sizes, color=COLOURS[name], label=name)
+        axes.semilogy(sizes, color=COLOURS[name], label=name)
         print(f"  {name:<26}{sizes[10]:8.0e}{sizes[-1]:8.0e}")
-    distance.set(title="untrained: gradient against distance", xlabel="steps back in time",
-                 ylabel="relative to the last step", ylim=(1e-30, 1e14))  # fmt: skip
-    distance.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
+    axes.set(title="untrained: gradient against distance", xlabel="steps back in time",
+             ylabel="relative to the last step", ylim=(1e-30, 1e14))  # fmt: skip
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
 
+
+def show_depth(axes: Any) -> None:
+    """Deep and shallow networks without time, and what becomes of the slide's 2.1."""
     print("\none step of gradient descent, rate 0.1, on a weight 2.1 of the first layer")
     for depth, activation, gain, colour in (
         (3, nn.Sigmoid, 1.0, "#6baed6"),
@@ -178,11 +181,13 @@ def main(args: argparse.Namespace) -> None:
         sizes, (before, change, after) = by_layer(depth, activation, gain, 0.1)
         name = f"{depth} layers, {activation.__name__.lower()}"
         print(f"  {name:<19}{before} - ({change:.1e}) = {after:.12g}")
-        layers.semilogy(range(1, depth + 1), sizes, "o-", color=colour, label=name)
-    layers.set(title="deep and shallow: gradient by layer", xlabel="layer", ylabel="|dE/dW|")
-    layers.legend(frameon=False)
+        axes.semilogy(range(1, depth + 1), sizes, "o-", color=colour, label=name)
+    axes.set(title="deep and shallow: gradient by layer", xlabel="layer", ylabel="|dE/dW|")
+    axes.legend(frameon=False)
 
-    T, steps = (10, 100) if args.quick else (20, 1500)
+
+def show_remedies(axes: Any, T: int, steps: int, seed: int) -> None:
+    """What helps a plain RNN to recall over T blanks."""
     print(f"\nremedies: symbols recalled over {T} blanks after {steps} steps; a guess has 25 %")
     for name, layer, optimiser, lr, colour in (
         ("tanh, SGD", "RNN, tanh", optim.SGD, 0.1, "#d94801"),
@@ -191,20 +196,23 @@ def main(args: argparse.Namespace) -> None:
         ("Adam", "RNN, tanh", optim.Adam, 0.003, "#fdae6b"),
         ("Adam and orthogonal W", "RNN, tanh, orthogonal W", optim.Adam, 0.003, "#555555"),
     ):
-        _, right = train(layer, recall, T, steps, args.seed, optimiser, lr)
+        _, right = train(layer, recall, T, steps, seed, optimiser, lr)
         print(f"  {name:<24}{right[-1]:6.1%}")
-        remedies.plot(right, color=colour, label=name)
-    remedies.set(title=f"remedies, RNN: recall over {T} blanks", xlabel="step",
-                 ylabel="symbols right", ylim=(0, 1.4))  # fmt: skip
-    remedies.legend(frameon=False, ncols=2)
+        axes.plot(right, color=colour, label=name)
+    axes.set(title=f"remedies, RNN: recall over {T} blanks", xlabel="step",
+             ylabel="symbols right", ylim=(0, 1.4))  # fmt: skip
+    axes.legend(frameon=False, ncols=2)
 
-    T_add, T_recall, steps = (10, 15, 300) if args.quick else (60, 40, 2000)
-    x, _ = recall(np.random.default_rng(args.seed), 100)
+
+def show_memory(axes: Any, T_add: int, T_recall: int, steps: int, seed: int) -> None:
+    """Both tasks, learned by three layers, and the gradients of those that learned recall."""
+    sums, symbols, trained = axes
+    x, _ = recall(np.random.default_rng(seed), 100)
     print(f"\nafter {steps} steps     adding, {T_add} numbers: squared error   recall, {T_recall} "
           "blanks: symbols right")  # fmt: skip
     for name in ("RNN, tanh", "LSTM, forget bias 4", "GRU"):
-        _, error = train(name, adding, T_add, steps, args.seed)
-        layer, right = train(name, recall, T_recall, steps, args.seed)
+        _, error = train(name, adding, T_add, steps, seed)
+        layer, right = train(name, recall, T_recall, steps, seed)
         print(f"  {name:<22}{error[-1]:20.4f}{right[-1]:38.1%}")
         sums.semilogy(error, color=COLOURS[name], label=name)
         symbols.plot(right, color=COLOURS[name], label=name)
@@ -220,6 +228,14 @@ def main(args: argparse.Namespace) -> None:
     for one in (sums, trained):
         one.legend(frameon=False, loc="lower left")
     symbols.legend(frameon=False, ncols=2, loc="upper left")
+
+
+def main(args: argparse.Namespace) -> None:
+    made, ((distance, layers, remedies), memory) = figure(15, 9, nrows=2, ncols=3)
+    show_distance(distance, 50 if args.quick else 100)
+    show_depth(layers)
+    show_remedies(remedies, *((10, 100) if args.quick else (20, 1500)), args.seed)
+    show_memory(memory, *((10, 15, 300) if args.quick else (60, 40, 2000)), args.seed)
     made.suptitle("Gradients vanish with distance; gates that hold the past let them through")
     picture(args, made, "vanishing_gradient")
 

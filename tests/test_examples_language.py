@@ -1,11 +1,14 @@
 """The examples on language, genes and music: with --quick, each learns what it is about."""
 
+import importlib
+import math
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +75,18 @@ def test_genes_are_read(tmp_path):
     pictures(tmp_path, "dna.png")
 
 
+def test_naive_bayes(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    bayes = importlib.import_module("naive_bayes")
+    x, labels = np.array([[0, 1], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 1, 1])
+    # p_0(0 | 0) = 3/7 p_1(0 | 0) = 1/7; p_0(0 | 1) = 1/7, p_1(0 | 1) = 2/7
+    test = np.array([[0, 0], [1, 0], [2, 1], [2, 0]])
+    np.testing.assert_array_equal(bayes.by_position(x, labels, test), [0, 1, 0, 1])
+    # Words of two: 01 twice in class 0; 10 and 11 once in class 1
+    test = np.array([[0, 1, 2], [1, 1, 2], [1, 0, 1]])
+    np.testing.assert_array_equal(bayes.of_words(x, labels, test, n=2), [0, 1, 0])
+
+
 def test_a_second_direction_finds_the_spaces(tmp_path):
     printed = run("deep_rnn", tmp_path)
     (untrained,) = numbers(printed, "untrained net")
@@ -90,3 +105,37 @@ def test_jigs_have_full_bars(tmp_path):
     assert net[0] < untrained[0] - 2
     assert net[1] > 20 > untrained[1]
     assert net[0] < numbers(printed, "last four symbols")[0] + 0.2
+    tune = ("music.abc", "music.mid") if "at try" in printed else ()
+    pictures(tmp_path, "music.png", *tune)
+
+
+def test_bars_are_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    notation = importlib.import_module("music_abc")
+    for bar, length in (("ABc d2e", 6), ("A/B/ c3/2 z4", 6.5), ("(3ABc ^d", 3), ("A//=b'>c", 2.25)):
+        assert notation.eighths(bar) == pytest.approx(length)
+    assert math.isnan(notation.eighths("AB?"))
+    tune = "G\nD|ABc d2e|ABc d3:|ABc def|AB|c6|"
+    assert notation.inner_bars(tune) == [6, 2, 6]  # not beside a repeat
+    assert notation.full([tune]) == pytest.approx(2 / 3)
+
+
+def test_a_jig_has_a_key(monkeypatch):
+    pytest.importorskip("music21", reason=EXTRA)
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    notation = importlib.import_module("music_abc")
+    notes = "|".join(12 * ["ABc d2e"])
+    assert notation.score_of(f"Gm\n{notes}|", "jig") is not None
+    assert notation.score_of(f"m\n{notes}|", "jig") is None
+
+
+def test_the_rival_of_four_symbols(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    rival = importlib.import_module("markov").Markov(np.array([0, 1, 0, 1, 0, 2]), 4)
+    none = (np.array([3, 2, 1, 0]) + 3 * 0.25) / (6 + 3)  # 0 three times, 1 twice, 2 once
+    np.testing.assert_allclose(rival.p(()), none)
+    one = (np.array([0, 2, 1, 0]) + 2 * none) / (3 + 2)  # what followed a 0
+    np.testing.assert_allclose(rival.p((0,)), one)
+    np.testing.assert_allclose(rival.p((3, 0)), one)  # 3 was never seen
+    assert rival.p((1, 0, 1, 0)).sum() == pytest.approx(1)
+    assert rival.bits(np.array([3, 0])) == pytest.approx(-np.log2(none[0]))
