@@ -62,7 +62,13 @@ def draw(cells: list[tuple[Case, float, str]], machine: str, path: str) -> None:
             axis.grid(axis="y", color="#e5e5e5")
             axis.set_axisbelow(True)
             axis.spines[["top", "right"]].set_visible(False)
-    legend(figure, {case.threads for case, _, _ in cells}, {peer for _, _, peer in cells})
+    cases = [case for case, _, _ in cells]
+    legend(
+        figure,
+        {case.dtype for case in cases},
+        {case.threads for case in cases},
+        {peer for _, _, peer in cells},
+    )
     figure.supylabel("times as fast as the fastest peer", fontsize=11)
     figure.supxlabel(f"B {TIMES} T {TIMES} I {TIMES} H\n{machine}", fontsize=8)
     title = "minigrad's recurrent layers against the fastest peer of each cell"
@@ -70,11 +76,15 @@ def draw(cells: list[tuple[Case, float, str]], machine: str, path: str) -> None:
     write(figure, path)
 
 
-def legend(figure: Figure, threads: set[int], peers: set[str]) -> None:
+def legend(figure: Figure, dtypes: set[str], threads: set[int], peers: set[str]) -> None:
     """What colours, lines and marks mean."""
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=colour, lw=2, label=d) for d, colour in COLOURS.items()]
+    lines = [
+        Line2D([], [], color=colour, lw=2, label=dtype)
+        for dtype, colour in COLOURS.items()
+        if dtype in dtypes
+    ]
     for n in sorted(threads):
         lines.append(
             Line2D(
