@@ -436,3 +436,7 @@ def test_environment() -> None:
         done = python(show, **{name: "mmx"})
         assert done.returncode != 0
         assert f"ImportError: {name}=mmx" in done.stderr
+    mmx = {"MINIGRAD_ISA": "mmx", "MINIGRAD_NUM_THREADS": "mmx"}  # no matter to numpy
+    done = python("import minigrad as mg; mg.show_config()", MINIGRAD_BACKEND="numpy", **mmx)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "numpy" in done.stdout

@@ -7,27 +7,23 @@ reason, and never falls back in silence.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from . import reference
 
-try:
-    from . import native
-
-    _reason = None
-except ModuleNotFoundError as error:  # not built; whatever else stops it is reported
-    native = None  # type: ignore[assignment]
-    _reason = error
-
-_wanted = os.environ.get("MINIGRAD_BACKEND") or ("numpy" if native is None else "c")
-if _wanted not in ("c", "numpy"):
+_wanted = os.environ.get("MINIGRAD_BACKEND") or ""
+if _wanted not in ("", "c", "numpy"):
     raise ImportError(f"MINIGRAD_BACKEND={_wanted}: expected c or numpy")
-if _wanted == "c" and native is None:
-    raise ImportError(
-        f"MINIGRAD_BACKEND=c, but the C extension cannot be loaded ({_reason}). "
-        "Build it with: pip install -e . (it needs a C compiler and Python's headers)"
-    )
-
-backend = native if _wanted == "c" else reference
+backend: Any = reference
+if _wanted != "numpy":  # which does not load C at all: what MINIGRAD_ISA says is no matter there
+    try:
+        from . import native as backend
+    except ModuleNotFoundError as error:  # not built; whatever else stops it is reported
+        if _wanted == "c":
+            raise ImportError(
+                f"MINIGRAD_BACKEND=c, but the C extension cannot be loaded ({error}). "
+                "Build it with: pip install -e . (it needs a C compiler and Python's headers)"
+            ) from error
 
 config = backend.config
 get_num_threads = backend.get_num_threads
