@@ -34,44 +34,45 @@ int MG(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t
 
 int MG(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
                      const real *h0, const real *c0, const real *w_ih, const real *w_hh,
-                     const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I, size_t H) {
-    return KERNEL(lstm_forward)(output, c_n, gates, cells, x, h0, c0, w_ih, w_hh, b_ih, b_hh, T, B,
-                                I, H);
+                     const real *b_ih, const real *b_hh, const size_t *first, size_t T, size_t B,
+                     size_t I, size_t H) {
+    return KERNEL(lstm_forward)(output, c_n, gates, cells, x, h0, c0, w_ih, w_hh, b_ih, b_hh, first,
+                                T, B, I, H);
 }
 
 int MG(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
                       const real *gy, const real *gh_n, const real *gc_n, const real *x,
                       const real *h0, const real *w_ih, const real *w_hh, const real *output,
-                      const real *gates, const real *cells, size_t T, size_t B, size_t I,
-                      size_t H) {
+                      const real *gates, const real *cells, const size_t *first, size_t T, size_t B,
+                      size_t I, size_t H) {
     return KERNEL(lstm_backward)(gx, gh0, gc0, gw_ih, gw_hh, gb, gy, gh_n, gc_n, x, h0, w_ih, w_hh,
-                                 output, gates, cells, T, B, I, H);
+                                 output, gates, cells, first, T, B, I, H);
 }
 
 int MG(gru_forward)(real *output, real *gates, const real *x, const real *h0, const real *w_ih,
-                    const real *w_hh, const real *b_ih, const real *b_hh, size_t T, size_t B,
-                    size_t I, size_t H) {
-    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, T, B, I, H);
+                    const real *w_hh, const real *b_ih, const real *b_hh, const size_t *first,
+                    size_t T, size_t B, size_t I, size_t H) {
+    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, first, T, B, I, H);
 }
 
 int MG(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
                      const real *gy, const real *gh_n, const real *x, const real *h0,
                      const real *w_ih, const real *w_hh, const real *output, const real *gates,
-                     size_t T, size_t B, size_t I, size_t H) {
+                     const size_t *first, size_t T, size_t B, size_t I, size_t H) {
     return KERNEL(gru_backward)(gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, gy, gh_n, x, h0, w_ih, w_hh,
-                                output, gates, T, B, I, H);
+                                output, gates, first, T, B, I, H);
 }
 
 int MG(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih, const real *w_hh,
-                    const real *b_ih, const real *b_hh, int relu, size_t T, size_t B, size_t I,
-                    size_t H) {
-    return KERNEL(rnn_forward)(output, x, h0, w_ih, w_hh, b_ih, b_hh, relu, T, B, I, H);
+                    const real *b_ih, const real *b_hh, int relu, const size_t *first, size_t T,
+                    size_t B, size_t I, size_t H) {
+    return KERNEL(rnn_forward)(output, x, h0, w_ih, w_hh, b_ih, b_hh, relu, first, T, B, I, H);
 }
 
 int MG(rnn_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb, const real *gy,
                      const real *gh_n, const real *x, const real *h0, const real *w_ih,
-                     const real *w_hh, const real *output, int relu, size_t T, size_t B, size_t I,
-                     size_t H) {
+                     const real *w_hh, const real *output, int relu, const size_t *first, size_t T,
+                     size_t B, size_t I, size_t H) {
     return KERNEL(rnn_backward)(gx, gh0, gw_ih, gw_hh, gb, gy, gh_n, x, h0, w_ih, w_hh, output,
-                                relu, T, B, I, H);
+                                relu, first, T, B, I, H);
 }

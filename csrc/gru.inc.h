@@ -39,10 +39,9 @@ MG_INLINE void FN(gru_cell)(real *gates, const real *h_before, real *h, size_t H
 }
 
 static void FN(gru_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
-                         struct mg_span panels) {
+                         struct mg_span panels, real *gates) {
     size_t H = f->H, m = rows.last - rows.first;
-    real *gates = FN(gates_at)(f, t) + rows.first * 4 * H;
-    real *h = f->output + (t * f->B + rows.first) * H;
+    real *h = f->output + (mg_row(&f->steps, t) + rows.first) * H;
     const real *h_before = FN(h_before)(f, t) + rows.first * H;
     for (size_t p = panels.first; p < panels.last; p++) {
         size_t u = p * VL, n = FN(panel_lanes)(&f->hh, p, 0);
@@ -56,13 +55,12 @@ static void FN(gru_step)(const struct FN(forward) * f, size_t t, struct mg_span 
 
 static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
                            const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
-                           size_t T, size_t B, size_t I, size_t H) {
+                           const size_t *first, size_t T, size_t B, size_t I, size_t H) {
     struct FN(forward) f = {.output = output,
                             .gates = gates,
                             .x = x,
                             .h0 = h0,
-                            .T = T,
-                            .B = B,
+                            .steps = {first, T, B},
                             .I = I,
                             .H = H,
                             .width = 4 * H,
@@ -96,13 +94,13 @@ MG_INLINE void FN(gru_cell_back)(real *ggates, const real *gates, const real *h_
 
 static void FN(gru_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                struct mg_span units) {
-    size_t H = f->H, step = f->B * H;
-    const real *h_before = t ? f->output + (t - 1) * step : f->h0;
+    size_t H = f->H, first = mg_row(&f->steps, t) * H; /* the step's place in (N, H) */
+    const real *h_before = FN(h_entering)(f, t);
     for (size_t b = rows.first; b < rows.last; b++)
         for (size_t u = units.first; u < units.last; u += VL) {
             size_t at = b * H + u, gate = b * 4 * H + u;
-            FN(gru_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + t * 4 * step + gate,
-                              h_before + at, f->gy ? f->gy + t * step + at : NULL, f->gh + at, H,
+            FN(gru_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + 4 * first + gate,
+                              h_before + at, f->gy ? f->gy + first + at : NULL, f->gh + at, H,
                               mg_least(VL, H - u));
         }
 }
@@ -110,7 +108,8 @@ static void FN(gru_cells_back)(const struct FN(backward) * f, size_t t, struct m
 static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
                             const real *gy, const real *gh_n, const real *x, const real *h0,
                             const real *w_ih, const real *w_hh, const real *output,
-                            const real *gates, size_t T, size_t B, size_t I, size_t H) {
+                            const real *gates, const size_t *first, size_t T, size_t B, size_t I,
+                            size_t H) {
     struct FN(backward) f = {.gx = gx,
                              .gh = gh0,
                              .gy = gy,
@@ -118,8 +117,7 @@ static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real 
                              .h0 = h0,
                              .output = output,
                              .gates = gates,
-                             .T = T,
-                             .B = B,
+                             .steps = {first, T, B},
                              .I = I,
                              .H = H,
                              .width = 4 * H,

@@ -9,7 +9,13 @@
  *                     |            |            |            |
  *                     +--> c_t[u] = f c_{t-1} + i g,  h_t[u] = o tanh(c_t) --> output[t]
  *
- * Kept for backward: gates and c, with the output 6 numbers for each step, row and unit. */
+ * Kept for backward: gates and c, with the output 6 numbers for each step, row and unit. cells
+ * (B+N, H) begins with c_0; behind it, step after step, lies what the output is to h. */
+
+/* The row of cells where c_{t-1} begins; c_t itself begins at row B + mg_row(s, t). */
+MG_INLINE size_t FN(cells_before)(const struct mg_steps *s, size_t t) {
+    return t ? s->B + mg_row(s, t - 1) : 0;
+}
 
 /* gates (4, H), c_before, c and h (H), each from the first of the n units on. */
 MG_INLINE void FN(lstm_cell)(real *gates, const real *c_before, real *c, real *h, size_t H,
@@ -30,17 +36,19 @@ MG_INLINE void FN(lstm_cell)(real *gates, const real *c_before, real *c, real *h
 }
 
 static void FN(lstm_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
-                          struct mg_span panels) {
-    size_t B = f->B, H = f->H, m = rows.last - rows.first;
-    real *gates = FN(gates_at)(f, t), *h = f->output + t * B * H;
-    const real *h_before = FN(h_before)(f, t);
-    real *c_before = f->keep ? f->cells + t * B * H : f->c_n; /* c_n: in place */
-    real *c = f->keep ? c_before + B * H : f->c_n;
+                          struct mg_span panels, real *gates) {
+    size_t H = f->H, m = rows.last - rows.first, row = mg_row(&f->steps, t) + rows.first;
+    real *h = f->output + row * H;
+    const real *h_before = FN(h_before)(f, t) + rows.first * H;
+    real *c_before = f->c_n + rows.first * H, *c = c_before; /* in place, unless they are kept */
+    if (f->keep) {
+        c_before = f->cells + (FN(cells_before)(&f->steps, t) + rows.first) * H;
+        c = f->cells + (f->steps.B + row) * H;
+    }
     for (size_t p = panels.first; p < panels.last; p++) {
         size_t u = p * VL, n = FN(panel_lanes)(&f->hh, p, 0);
-        FN(panel_product)(&f->hh, p, gates + rows.first * 4 * H, 4 * H, h_before + rows.first * H,
-                          H, NULL, m);
-        for (size_t b = rows.first; b < rows.last; b++) {
+        FN(panel_product)(&f->hh, p, gates, 4 * H, h_before, H, NULL, m);
+        for (size_t b = 0; b < m; b++) {
             size_t at = b * H + u;
             FN(lstm_cell)(gates + b * 4 * H + u, c_before + at, c + at, h + at, H, n, f->keep);
         }
@@ -49,14 +57,13 @@ static void FN(lstm_step)(const struct FN(forward) * f, size_t t, struct mg_span
 
 static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
                             const real *h0, const real *c0, const real *w_ih, const real *w_hh,
-                            const real *b_ih, const real *b_hh, size_t T, size_t B, size_t I,
-                            size_t H) {
+                            const real *b_ih, const real *b_hh, const size_t *first, size_t T,
+                            size_t B, size_t I, size_t H) {
     struct FN(forward) f = {.output = output,
                             .gates = gates,
                             .x = x,
                             .h0 = h0,
-                            .T = T,
-                            .B = B,
+                            .steps = {first, T, B},
                             .I = I,
                             .H = H,
                             .width = 4 * H,
@@ -68,7 +75,7 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
     FN(copy_or_zero)(gates ? cells : c_n, c0, B * H);
     int result = FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 4 * H);
     if (gates)
-        FN(copy_or_zero)(c_n, cells + T * B * H, B * H);
+        FN(last_rows)(c_n, c0, cells + B * H, &f.steps, H);
     return result;
 }
 
@@ -92,23 +99,23 @@ MG_INLINE void FN(lstm_cell_back)(real *ggates, const real *gates, const real *c
 
 static void FN(lstm_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                 struct mg_span units) {
-    size_t H = f->H, step = f->B * H;
-    const real *c_before = f->cells_kept + t * step;
+    size_t H = f->H, first = mg_row(&f->steps, t) * H; /* the step's place in (N, H) */
+    const real *c_before = f->cells_kept + FN(cells_before)(&f->steps, t) * H;
+    const real *c = f->cells_kept + f->steps.B * H + first;
     for (size_t b = rows.first; b < rows.last; b++)
         for (size_t u = units.first; u < units.last; u += VL) {
             size_t at = b * H + u, gate = b * 4 * H + u;
-            FN(lstm_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + t * 4 * step + gate,
-                               c_before + at, c_before + step + at,
-                               f->gy ? f->gy + t * step + at : NULL, f->gh + at, f->gc + at, H,
-                               mg_least(VL, H - u));
+            FN(lstm_cell_back)(FN(ggates_at)(f, t) + gate, f->gates + 4 * first + gate,
+                               c_before + at, c + at, f->gy ? f->gy + first + at : NULL, f->gh + at,
+                               f->gc + at, H, mg_least(VL, H - u));
         }
 }
 
 static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
                              const real *gy, const real *gh_n, const real *gc_n, const real *x,
                              const real *h0, const real *w_ih, const real *w_hh, const real *output,
-                             const real *gates, const real *cells, size_t T, size_t B, size_t I,
-                             size_t H) {
+                             const real *gates, const real *cells, const size_t *first, size_t T,
+                             size_t B, size_t I, size_t H) {
     struct FN(backward) f = {.gx = gx,
                              .gh = gh0,
                              .gc = gc0,
@@ -118,8 +125,7 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
                              .output = output,
                              .gates = gates,
                              .cells_kept = cells,
-                             .T = T,
-                             .B = B,
+                             .steps = {first, T, B},
                              .I = I,
                              .H = H,
                              .width = 4 * H,

@@ -76,59 +76,64 @@ int mg_matmul_f64(double *c, const double *a, ptrdiff_t bs_a, ptrdiff_t rs_a, pt
 
 /* ---- LSTM, GRU and RNN, a layer over a whole sequence (lstm.inc.h, gru.inc.h, rnn.inc.h) ----
  *
- * x (T, B, I), h0 (B, H), w_ih (G H, I), w_hh (G H, H), b_ih and b_hh (G H), each or NULL, with G
- * 4, 3 and 1; output (T, B, H). What forward keeps for backward is NULL where there will be none.
- * gy (T, B, H), gh_n (B, H): the gradients of the output and of its last row, each or NULL. gx is
- * NULL where it is not wanted. All outputs =. */
+ * x (N, I), h0 (B, H), w_ih (G H, I), w_hh (G H, H), b_ih and b_hh (G H), each or NULL, with G
+ * 4, 3 and 1; output (N, H). first (T+1): step t has the rows first[t] ... first[t+1] - 1 of x, of
+ * the output and of all that is (N, .), those of the first sequences of the batch: at least one, at
+ * most as many as the step before and as B; first[0] 0, first[T] N. NULL: N = T B, first[t] = t B.
+ * What forward keeps for backward is NULL where there will be none. gy (N, H), gh_n (B, H): the
+ * gradients of the output and of each sequence's last row, each or NULL. gx is NULL where it is not
+ * wanted. All outputs =. */
 
-/* c0, c_n (B, H); kept: gates (T, B, 4H) and cells (T+1, B, H), both or neither */
+/* c0, c_n (B, H); kept: gates (N, 4H) and cells (B+N, H), both or neither */
 int mg_lstm_forward_f32(float *output, float *c_n, float *gates, float *cells, const float *x,
                         const float *h0, const float *c0, const float *w_ih, const float *w_hh,
-                        const float *b_ih, const float *b_hh, size_t T, size_t B, size_t I,
-                        size_t H);
+                        const float *b_ih, const float *b_hh, const size_t *first, size_t T,
+                        size_t B, size_t I, size_t H);
 int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cells, const double *x,
                         const double *h0, const double *c0, const double *w_ih, const double *w_hh,
-                        const double *b_ih, const double *b_hh, size_t T, size_t B, size_t I,
-                        size_t H);
+                        const double *b_ih, const double *b_hh, const size_t *first, size_t T,
+                        size_t B, size_t I, size_t H);
 /* gc_n (B, H) or NULL; gb (4H): the gradient of either bias */
 int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
                          const float *gy, const float *gh_n, const float *gc_n, const float *x,
                          const float *h0, const float *w_ih, const float *w_hh, const float *output,
-                         const float *gates, const float *cells, size_t T, size_t B, size_t I,
-                         size_t H);
+                         const float *gates, const float *cells, const size_t *first, size_t T,
+                         size_t B, size_t I, size_t H);
 int mg_lstm_backward_f64(double *gx, double *gh0, double *gc0, double *gw_ih, double *gw_hh,
                          double *gb, const double *gy, const double *gh_n, const double *gc_n,
                          const double *x, const double *h0, const double *w_ih, const double *w_hh,
-                         const double *output, const double *gates, const double *cells, size_t T,
-                         size_t B, size_t I, size_t H);
-/* kept: gates (T, B, 4H) */
+                         const double *output, const double *gates, const double *cells,
+                         const size_t *first, size_t T, size_t B, size_t I, size_t H);
+/* kept: gates (N, 4H) */
 int mg_gru_forward_f32(float *output, float *gates, const float *x, const float *h0,
                        const float *w_ih, const float *w_hh, const float *b_ih, const float *b_hh,
-                       size_t T, size_t B, size_t I, size_t H);
+                       const size_t *first, size_t T, size_t B, size_t I, size_t H);
 int mg_gru_forward_f64(double *output, double *gates, const double *x, const double *h0,
                        const double *w_ih, const double *w_hh, const double *b_ih,
-                       const double *b_hh, size_t T, size_t B, size_t I, size_t H);
+                       const double *b_hh, const size_t *first, size_t T, size_t B, size_t I,
+                       size_t H);
 int mg_gru_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb_ih,
                         float *gb_hh, const float *gy, const float *gh_n, const float *x,
                         const float *h0, const float *w_ih, const float *w_hh, const float *output,
-                        const float *gates, size_t T, size_t B, size_t I, size_t H);
+                        const float *gates, const size_t *first, size_t T, size_t B, size_t I,
+                        size_t H);
 int mg_gru_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb_ih,
                         double *gb_hh, const double *gy, const double *gh_n, const double *x,
                         const double *h0, const double *w_ih, const double *w_hh,
-                        const double *output, const double *gates, size_t T, size_t B, size_t I,
-                        size_t H);
+                        const double *output, const double *gates, const size_t *first, size_t T,
+                        size_t B, size_t I, size_t H);
 /* relu: 0 for tanh */
 int mg_rnn_forward_f32(float *output, const float *x, const float *h0, const float *w_ih,
-                       const float *w_hh, const float *b_ih, const float *b_hh, int relu, size_t T,
-                       size_t B, size_t I, size_t H);
+                       const float *w_hh, const float *b_ih, const float *b_hh, int relu,
+                       const size_t *first, size_t T, size_t B, size_t I, size_t H);
 int mg_rnn_forward_f64(double *output, const double *x, const double *h0, const double *w_ih,
                        const double *w_hh, const double *b_ih, const double *b_hh, int relu,
-                       size_t T, size_t B, size_t I, size_t H);
+                       const size_t *first, size_t T, size_t B, size_t I, size_t H);
 int mg_rnn_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb,
                         const float *gy, const float *gh_n, const float *x, const float *h0,
                         const float *w_ih, const float *w_hh, const float *output, int relu,
-                        size_t T, size_t B, size_t I, size_t H);
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H);
 int mg_rnn_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb,
                         const double *gy, const double *gh_n, const double *x, const double *h0,
                         const double *w_ih, const double *w_hh, const double *output, int relu,
-                        size_t T, size_t B, size_t I, size_t H);
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H);

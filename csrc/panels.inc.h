@@ -205,15 +205,3 @@ static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, si
                                FN(load)(edge + (r * w->width + v) * VL), FN(panel_lanes)(w, p, v));
     }
 }
-
-/* The same for panels [first, last) and for `steps` blocks of m rows of C and A, c_step and a_step
- * apart: a time step each. A panel is used for all steps while it is in the cache. */
-static void FN(product)(const struct FN(panels) * w, size_t first, size_t last, real *c, size_t ldc,
-                        size_t c_step, const real *a, size_t lda, size_t a_step, const real *start,
-                        size_t m, size_t steps) {
-    if (c_step == m * ldc && a_step == m * lda)
-        m *= steps, steps = steps > 0;
-    for (size_t p = first; p < last; p++)
-        for (size_t s = 0; s < steps; s++)
-            FN(panel_product)(w, p, c + s * c_step, ldc, a + s * a_step, lda, start, m);
-}

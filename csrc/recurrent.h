@@ -14,30 +14,101 @@ static inline struct mg_span mg_share(size_t n, size_t index, size_t tasks) {
 
 static inline size_t mg_least(size_t a, size_t b) { return a < b ? a : b; }
 
-/* How one call is split. By rows: each task takes rows of the batch through the whole sequence, and
- * nobody waits at a time step. By units: all rows, a share of the hidden units each, all tasks
+/* Which rows of x, of the output and of all that is kept belong to which time step: first[t] up to,
+ * not including, first[t + 1]. They are the first sequences of the batch, never more than in the
+ * step before: as packed sequences, longest first, lie. first NULL: all B of them at every step. */
+struct mg_steps {
+    const size_t *first;
+    size_t T, B;
+};
+
+/* The row where step t begins. */
+static inline size_t mg_row(const struct mg_steps *s, size_t t) {
+    return s->first ? s->first[t] : t * s->B;
+}
+
+/* The rows of steps [steps.first, steps.last). */
+static inline size_t mg_rows(const struct mg_steps *s, struct mg_span steps) {
+    return mg_row(s, steps.last) - mg_row(s, steps.first);
+}
+
+/* How many sequences have step t. */
+static inline size_t mg_batch(const struct mg_steps *s, size_t t) {
+    return mg_row(s, t + 1) - mg_row(s, t);
+}
+
+/* Those among these sequences that have step t. */
+static inline struct mg_span mg_active(const struct mg_steps *s, size_t t, struct mg_span rows) {
+    size_t batch = mg_batch(s, t);
+    return (struct mg_span){mg_least(rows.first, batch), mg_least(rows.last, batch)};
+}
+
+static inline size_t mg_active_count(const struct mg_steps *s, size_t t, struct mg_span rows) {
+    struct mg_span active = mg_active(s, t, rows);
+    return active.last - active.first;
+}
+
+/* From step t on, as many steps as have at most `most` rows of these sequences: one at least. */
+static inline struct mg_span mg_steps_from(const struct mg_steps *s, size_t t, struct mg_span rows,
+                                           size_t most) {
+    size_t last = t + 1, count = mg_active_count(s, t, rows);
+    while (last < s->T && (count += mg_active_count(s, last, rows)) <= most)
+        last++;
+    return (struct mg_span){t, last};
+}
+
+/* The same up to step `last`, for all sequences. */
+static inline struct mg_span mg_steps_before(const struct mg_steps *s, size_t last, size_t most) {
+    struct mg_span steps = {last - 1, last};
+    while (steps.first > 0 && mg_row(s, last) - mg_row(s, steps.first - 1) <= most)
+        steps.first--;
+    return steps;
+}
+
+/* Sequences 0 .. b, as many as have just about part / tasks of the rows of these steps. */
+static inline size_t mg_cut(const struct mg_steps *s, struct mg_span steps, size_t part,
+                            size_t tasks) {
+    size_t b = 0, sum = 0, t = steps.last, total = mg_rows(s, steps);
+    for (size_t batch = mg_batch(s, steps.first); b < batch; b++) {
+        while (mg_batch(s, t - 1) <= b)
+            t--;
+        if ((2 * sum + t - steps.first) * tasks > 2 * total * part)
+            break;
+        sum += t - steps.first;
+    }
+    return b;
+}
+
+/* The share of the batch that task `index` of `tasks` does in these steps: of about as many rows as
+ * any other's. */
+static inline struct mg_span mg_share_rows(const struct mg_steps *s, struct mg_span steps,
+                                           size_t index, size_t tasks) {
+    if (!s->first)
+        return mg_share(s->B, index, tasks);
+    return (struct mg_span){mg_cut(s, steps, index, tasks), mg_cut(s, steps, index + 1, tasks)};
+}
+
+/* How one call is split. By rows: each task takes sequences of the batch through all their steps,
+ * and nobody waits at a time step. By units: all rows, a share of the hidden units each, all tasks
  * together at every step; for batches too small to share out, whose time goes into reading U. */
 struct mg_plan {
     size_t tasks;
     int by_units;
-    size_t chunk; /* steps whose input projection (or weight gradient) is one product */
+    size_t chunk; /* rows, at least B, whose input projection (or weight gradient) is one product */
 };
 
-/* Steps whose input projection (or gradients of weights) are one product of some `rows` rows. */
-static inline size_t mg_chunk(size_t rows, size_t T, size_t B) {
-    return mg_least(rows <= B ? 1 : rows / (B + 1), T ? T : 1);
-}
-
-/* For T steps of B rows, gates (T, B, width). What adds up over a chunk does not depend on the
- * number of threads: neither do the results. Forward wants the chunk in the cache with U, so that a
- * step finds its projection there (64 rows of 1024 gates are 256 KB: 1.1 times as fast as 256
- * rows), unless W is so large (floats) that fetching it for 64 rows costs more. */
-static inline struct mg_plan mg_plan(size_t T, size_t B, size_t I, size_t H, size_t width,
+/* For steps of at most B rows, gates (T, B, width). What adds up over a chunk does not depend on
+ * the number of threads: neither do the results. Forward wants the chunk in the cache with U, so
+ * that a step finds its projection there (64 rows of 1024 gates are 256 KB: 1.1 times as fast as
+ * 256 rows), unless W is so large (floats) that fetching it for 64 rows costs more. */
+static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t H, size_t width,
                                      int backward) {
-    size_t threads = mg_num_threads(), most = backward || I * width > 131072 ? 256 : 64;
+    size_t threads = mg_num_threads(), most = backward || I * width > 131072 ? 256 : 64, B = s->B;
     size_t rows = 256 * most / (width + 1);
-    struct mg_plan plan = {1, 0, mg_chunk(rows > most ? rows : most, T, B)};
-    if (B >= 4 * threads && T * B * width * (I + H) >= 500000)
+    rows = rows > most ? rows : most;
+    size_t steps = rows <= B ? 1 : mg_least(rows / (B + 1), s->T ? s->T : 1);
+    struct mg_plan plan = {1, 0, steps * B};
+    if (B >= 4 * threads && mg_row(s, s->T) * width * (I + H) >= 500000)
         plan.tasks = threads;
     else if (B * width * H >= 100000)
         plan.tasks = threads, plan.by_units = 1;

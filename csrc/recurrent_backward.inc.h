@@ -6,6 +6,9 @@
  * gx = ggates W, gw_ih += ggates^T x, gw_hh += ggates^T h_before. ggates holds one chunk, and so
  * stays in the cache, and what forward kept stays as it was.
  *
+ * Of packed sequences, those that have ended wait: a step back changes the rows of gh and gc that
+ * belong to its own sequences, and the others still hold the gradients of the last states.
+ *
  * gh and gc hold the gradients of h_t and c_t on their way back. The weights' gradients are split
  * by rows of the result, never by the rows they sum over: no number of threads changes a bit. */
 
@@ -17,16 +20,19 @@ struct FN(segment) {
 };
 
 struct FN(backward) {
-    real *gx, *gh, *gc, *ggates; /* (T, B, I) or NULL, (B, H), (B, H), (chunk, B, width) */
-    const real *gy, *x, *h0;     /* (T, B, H) or NULL, (T, B, I), (B, H) */
+    real *gx, *gh, *gc, *ggates;             /* (N, I) or NULL, (B, H), (B, H), (chunk, width) */
+    const real *gy, *x, *h0;                 /* (N, H) or NULL, (N, I), (B, H) */
     const real *output, *gates, *cells_kept; /* as forward left them */
     struct FN(panels) ih, hh;                /* W and U */
     const real *zeros, *start;               /* zeros, packed; start: the same, or NULL for gh += */
     real *pack;                              /* gemm's scratch, pack_size a task */
-    size_t pack_size, T, B, I, H;
+    real *gathered;                          /* (chunk, H): h_before, where it lies scattered */
+    const real *with_h;                      /* (chunk, H): h_before of the chunk's rows */
+    struct mg_steps steps;
+    size_t pack_size, I, H;
     size_t width, ih_column; /* of a row of ggates; where in it those of W begin (U: 0) */
     struct mg_plan plan;
-    struct mg_span steps; /* those under way */
+    struct mg_span chunk; /* the steps under way; by units, `last` moves on to the one in hand */
     void (*cells)(const struct FN(backward) *, size_t t, struct mg_span rows, struct mg_span units);
     struct FN(segment) segments[3];
     int relu; /* RNN */
@@ -34,89 +40,103 @@ struct FN(backward) {
 
 /* Row (t, b = 0) of ggates. */
 static real *FN(ggates_at)(const struct FN(backward) * f, size_t t) {
-    return f->ggates + t % f->plan.chunk * f->B * f->width;
+    return f->ggates + (mg_row(&f->steps, t) - mg_row(&f->steps, f->chunk.first)) * f->width;
+}
+
+/* h_{t-1}, row b = 0. */
+static const real *FN(h_entering)(const struct FN(backward) * f, size_t t) {
+    return t ? f->output + mg_row(&f->steps, t - 1) * f->H : f->h0;
 }
 
 /* gh = ggates[t] U for these rows and panels. */
 static void FN(step_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                           struct mg_span panels) {
-    FN(product)(&f->hh, panels.first, panels.last, f->gh + rows.first * f->H, f->H, 0,
-                FN(ggates_at)(f, t) + rows.first * f->width, f->width, 0, f->start,
-                rows.last - rows.first, 1);
+    for (size_t p = panels.first; p < panels.last; p++)
+        FN(panel_product)(&f->hh, p, f->gh + rows.first * f->H, f->H,
+                          FN(ggates_at)(f, t) + rows.first * f->width, f->width, f->start,
+                          rows.last - rows.first);
 }
 
 /* gx = ggates W for the chunk, these rows and panels. */
 static void FN(project_back)(const struct FN(backward) * f, struct mg_span rows,
                              struct mg_span panels) {
-    size_t B = f->B, I = f->I, width = f->width, first = f->steps.first;
+    size_t first = mg_row(&f->steps, f->chunk.first) + rows.first;
     if (f->gx)
-        FN(product)(&f->ih, panels.first, panels.last, f->gx + (first * B + rows.first) * I, I,
-                    B * I, FN(ggates_at)(f, first) + rows.first * width + f->ih_column, width,
-                    B * width, f->zeros, rows.last - rows.first, f->steps.last - first);
+        FN(product)(&f->ih, panels, f->gx + first * f->I, f->I, 1,
+                    f->ggates + rows.first * f->width + f->ih_column, f->width, f->zeros, &f->steps,
+                    f->chunk, rows);
 }
 
 /* By rows: a share of the batch through the chunk. */
 static void FN(rows_back_task)(void *context, size_t index) {
     const struct FN(backward) *f = context;
-    struct mg_span rows = mg_share(f->B, index, f->plan.tasks);
-    for (size_t t = f->steps.last; t-- > f->steps.first;) {
-        f->cells(f, t, rows, (struct mg_span){0, f->H});
-        FN(step_back)(f, t, rows, (struct mg_span){0, f->hh.panels});
+    struct mg_span rows = mg_share_rows(&f->steps, f->chunk, index, f->plan.tasks);
+    for (size_t t = f->chunk.last; t-- > f->chunk.first;) {
+        struct mg_span active = mg_active(&f->steps, t, rows);
+        f->cells(f, t, active, (struct mg_span){0, f->H});
+        FN(step_back)(f, t, active, (struct mg_span){0, f->hh.panels});
     }
     FN(project_back)(f, rows, (struct mg_span){0, f->ih.panels});
 }
 
-/* By units: a share of the cells of step steps.last - 1, of the product after them, of gx. */
+/* By units: a share of the cells of step chunk.last - 1, of the product after them, of gx. */
 static void FN(cells_back_task)(void *context, size_t index) {
     const struct FN(backward) *f = context;
     struct mg_span units = mg_share((f->H + VL - 1) / VL, index, f->plan.tasks);
     units = (struct mg_span){units.first * VL, mg_least(units.last * VL, f->H)};
-    f->cells(f, f->steps.last - 1, (struct mg_span){0, f->B}, units);
+    size_t t = f->chunk.last - 1;
+    f->cells(f, t, (struct mg_span){0, mg_batch(&f->steps, t)}, units);
 }
 
 static void FN(step_back_task)(void *context, size_t index) {
     const struct FN(backward) *f = context;
-    struct mg_span all = {0, f->B};
-    FN(step_back)(f, f->steps.last - 1, all, mg_share(f->hh.panels, index, f->plan.tasks));
+    size_t t = f->chunk.last - 1;
+    struct mg_span all = {0, mg_batch(&f->steps, t)};
+    FN(step_back)(f, t, all, mg_share(f->hh.panels, index, f->plan.tasks));
 }
 
 static void FN(project_back_task)(void *context, size_t index) {
     const struct FN(backward) *f = context;
-    struct mg_span all = {0, f->B};
+    struct mg_span all = {0, f->steps.B};
     FN(project_back)(f, all, mg_share(f->ih.panels, index, f->plan.tasks));
 }
 
 static void FN(by_units_back)(struct FN(backward) * f) {
-    size_t last = f->steps.last;
-    for (; f->steps.last > f->steps.first; f->steps.last--) {
+    size_t last = f->chunk.last;
+    for (; f->chunk.last > f->chunk.first; f->chunk.last--) {
         mg_parallel(FN(cells_back_task), f, f->plan.tasks);
         mg_parallel(FN(step_back_task), f, f->plan.tasks);
     }
-    f->steps.last = last;
+    f->chunk.last = last;
     mg_parallel(FN(project_back_task), f, f->plan.tasks);
+}
+
+/* h_before of the chunk's rows, to be multiplied at once: where it lies, if that is in one piece,
+ * else gathered, as after h0 and where sequences end. */
+static const real *FN(all_before)(const struct FN(backward) * f) {
+    const struct mg_steps *s = &f->steps;
+    size_t t = f->chunk.first, whole = t + 1, at = 0;
+    while (whole < f->chunk.last && whole > 1 && mg_batch(s, whole - 1) == mg_batch(s, whole - 2))
+        whole++;
+    if (whole == f->chunk.last)
+        return FN(h_entering)(f, t);
+    for (; t < f->chunk.last; at += mg_batch(s, t++) * f->H)
+        memcpy(f->gathered + at, FN(h_entering)(f, t), mg_batch(s, t) * f->H * sizeof(real));
+    return f->gathered;
 }
 
 /* gw and gb (+)= what the chunk adds to these rows of a segment. */
 static void FN(add_weights)(const struct FN(backward) * f, const struct FN(segment) * s,
                             struct mg_span rows, real *pack) {
-    size_t B = f->B, n = s->with_x ? f->I : f->H, m = rows.last - rows.first, width = f->width;
-    size_t first = f->steps.first, k = (f->steps.last - first) * B;
-    int more = f->steps.last < f->T;                                  /* not the first chunk: += */
-    const real *g = FN(ggates_at)(f, first) + s->column + rows.first; /* (k, m), width apart */
-    const real *with = s->with_x ? f->x + first * B * n : f->h0;
-    real *gw = s->gw + rows.first * n;
-    if (!s->with_x && first > 0)
-        with = f->output + (first - 1) * B * n;
-    else if (!s->with_x) { /* h0 does not lie before h_1 */
-        FN(gemm)(gw, n, g, 1, width, f->h0, n, 1, m, n, B, more, pack);
-        g += B * width, k -= B, more = 1, with = f->output;
-    }
-    FN(gemm)(gw, n, g, 1, width, with, n, 1, m, n, k, more, pack);
+    size_t n = s->with_x ? f->I : f->H, m = rows.last - rows.first, width = f->width;
+    size_t first = mg_row(&f->steps, f->chunk.first), k = mg_rows(&f->steps, f->chunk);
+    int more = f->chunk.last < f->steps.T;                       /* not the first chunk: += */
+    const real *g = f->ggates + s->column + rows.first;          /* (k, m), width apart */
+    const real *with = s->with_x ? f->x + first * n : f->with_h; /* (k, n) */
+    FN(gemm)(s->gw + rows.first * n, n, g, 1, width, with, n, 1, m, n, k, more, pack);
     if (!s->gb)
         return;
-    g = FN(ggates_at)(f, first) + s->column + rows.first;
-    k = (f->steps.last - first) * B;
-    if (f->steps.last == f->T)
+    if (!more)
         FN(copy_or_zero)(s->gb + rows.first, NULL, m);
     for (size_t r = 0; r < k; r++)
         for (size_t j = 0; j < m; j++)
@@ -143,13 +163,14 @@ static void FN(zero_weights)(const struct FN(backward) * f) {
 /* Runs the way back of a net that its caller has described; gh and gc begin as gh_n and gc_n. */
 static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
                             int adds_to_gh) {
-    if (f->B == 0 || f->I + f->H == 0) /* nothing to compute, however many steps */
-        f->T = 0;
-    f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width, 1);
+    if (f->steps.B == 0 || f->I + f->H == 0) /* nothing to compute, however many steps */
+        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
+    f->plan = mg_plan(&f->steps, f->I, f->H, f->width, 1);
     size_t most = f->I > f->H ? f->I : f->H, zeros = most / VL * VL + 4 * VL;
-    size_t chunk = f->plan.chunk, scratch = (chunk * f->B * f->width + VL) / VL * VL;
-    f->pack_size = FN(gemm_pack_size)(f->width, most, chunk * f->B);
-    size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + zeros + scratch +
+    size_t chunk = f->plan.chunk, scratch = (chunk * f->width + VL) / VL * VL;
+    size_t gathered = (chunk * f->H + VL) / VL * VL;
+    f->pack_size = FN(gemm_pack_size)(f->width, most, chunk);
+    size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + zeros + scratch + gathered +
                   f->plan.tasks * f->pack_size;
     void *memory = mg_allocate(size * sizeof(real) + 64);
     if (!memory)
@@ -163,16 +184,18 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     f->zeros = rest;
     f->start = adds_to_gh ? NULL : rest;
     f->ggates = rest + zeros;
-    f->pack = f->ggates + scratch;
-    for (size_t end = f->T; end > 0; end = f->steps.first) {
-        f->steps = (struct mg_span){(end - 1) / chunk * chunk, end};
+    f->gathered = f->ggates + scratch;
+    f->pack = f->gathered + gathered;
+    for (size_t last = f->steps.T; last > 0; last = f->chunk.first) {
+        f->chunk = mg_steps_before(&f->steps, last, chunk);
         if (f->plan.by_units)
             FN(by_units_back)(f);
         else
             mg_parallel(FN(rows_back_task), f, f->plan.tasks);
+        f->with_h = FN(all_before)(f);
         mg_parallel(FN(weights_task), f, f->plan.tasks);
     }
-    if (f->T == 0)
+    if (f->steps.T == 0)
         FN(zero_weights)(f);
     mg_release(memory);
     return 0;

@@ -1,25 +1,37 @@
 /* What RNN, LSTM and GRU share on the way forward: everything but the cell.
  *
- * gates (T, B, width) first holds the input projection x W^T + b, one product for a chunk of steps.
- * Then, step by step and panel by panel, the net's `step` adds h_{t-1} U^T and, while that tile is
- * in the nearest cache, makes gates and h_t of it. Nothing but h_t ties a step to the next, so a
- * task can take rows of the batch through the whole sequence without meeting another. */
+ * gates (N, width), a row for each row of x, first holds the input projection x W^T + b, one
+ * product for a chunk of steps. Then, step by step and panel by panel, the net's `step` adds
+ * h_{t-1} U^T and, while that tile is in the nearest cache, makes gates and h_t of it. Nothing but
+ * h_t ties a step to the next, so a task can take rows of the batch through the whole sequence
+ * without meeting another.
+ *
+ * N = T B rows, or those of packed sequences, whose batch shrinks as they end (struct mg_steps):
+ *
+ *      step 0: | 0 1 2 3 |  step 1: | 0 1 2 3 |  step 2: | 0 1 |  step 3: | 0 |
+ *      first:    0                    4                    8                10      and then 11
+ */
 #include "recurrent.h"
 
 struct FN(forward) {
-    real *output;             /* (T, B, H): h_1 ... h_T */
-    real *gates;              /* (T, B, width), or for inference (chunk, B, width) */
-    const real *x, *h0;       /* (T, B, I), (B, H) */
+    real *output;             /* (N, H): h_1 ... h_T */
+    real *gates;              /* (N, width), or for inference a task's chunks */
+    const real *x, *h0;       /* (N, I), (B, H) */
     struct FN(panels) ih, hh; /* W^T and U^T */
     const real *start;        /* the biases, packed as ih is */
-    size_t T, B, I, H;
+    struct mg_steps steps;
+    size_t I, H;
     size_t width;     /* of a row of gates */
     size_t ih_column; /* where in it the projection begins */
     struct mg_plan plan;
-    int keep;             /* gates is there for all steps */
-    struct mg_span steps; /* by units: those under way */
-    void (*step)(const struct FN(forward) *, size_t t, struct mg_span rows, struct mg_span panels);
-    real *cells, *c_n; /* LSTM: (T+1, B, H) or NULL, (B, H) */
+    int keep;             /* gates is there for all rows */
+    struct mg_span chunk; /* by units: the steps under way, */
+    size_t t;             /* the one of them, */
+    real *at;             /* and its gates, or before those of the chunk */
+    /* gates: those of the first of `rows`, which all have step t */
+    void (*step)(const struct FN(forward) *, size_t t, struct mg_span rows, struct mg_span panels,
+                 real *gates);
+    real *cells, *c_n; /* LSTM: (B+N, H) or NULL, (B, H) */
     const real *b_hn;  /* GRU: (H) or NULL */
     int relu;          /* RNN */
 };
@@ -43,6 +55,18 @@ static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
         memset(to, 0, n * sizeof(real));
 }
 
+/* last (B, n): each sequence's last row of y (N, n), that of `before` (or 0) if it has none. */
+static void FN(last_rows)(real *last, const real *before, const real *y, const struct mg_steps *s,
+                          size_t n) {
+    size_t batch = 0;
+    for (size_t t = s->T; t-- > 0 && batch < s->B;) {
+        size_t more = mg_batch(s, t) - batch, row = mg_row(s, t) + batch;
+        FN(copy_or_zero)(last + batch * n, y + row * n, more * n);
+        batch += more;
+    }
+    FN(copy_or_zero)(last + batch * n, before ? before + batch * n : NULL, (s->B - batch) * n);
+}
+
 struct FN(packing) {
     const struct FN(panels) * panels;
     size_t tasks;
@@ -62,55 +86,86 @@ static real *FN(pack_all)(struct FN(panels) * w, real *memory, size_t tasks) {
     return memory + FN(panels_size)(w);
 }
 
-/* Row (t, b = 0) of gates. */
-static real *FN(gates_at)(const struct FN(forward) * f, size_t t) {
-    return f->gates + (f->keep ? t : t % f->plan.chunk) * f->B * f->width;
+/* C = start + A W for `rows` of the batch in these steps, and these panels. c and a point to the
+ * first of the rows; A's lie as those of x, and so do C's where `apart`, else they follow one
+ * another. A panel is used for all steps while it is in the cache. */
+static void FN(product)(const struct FN(panels) * w, struct mg_span panels, real *c, size_t ldc,
+                        int apart, const real *a, size_t lda, const real *start,
+                        const struct mg_steps *s, struct mg_span steps, struct mg_span rows) {
+    for (size_t p = panels.first; p < panels.last; p++) {
+        real *to = c;
+        for (size_t t = steps.first, next; t < steps.last; t = next) {
+            size_t batch = mg_batch(s, t), count = mg_active_count(s, t, rows);
+            next = count == batch ? steps.last : t + 1; /* if all of it, the next steps follow */
+            if (count == batch)
+                count = batch = mg_rows(s, (struct mg_span){t, steps.last});
+            FN(panel_product)(w, p, to, ldc, a + (mg_row(s, t) - mg_row(s, steps.first)) * lda, lda,
+                              start, count);
+            to += (apart ? batch : count) * ldc;
+        }
+    }
 }
 
+/* h_{t-1}, row b = 0. */
 static const real *FN(h_before)(const struct FN(forward) * f, size_t t) {
-    return t ? f->output + (t - 1) * f->B * f->H : f->h0;
+    return t ? f->output + mg_row(&f->steps, t - 1) * f->H : f->h0;
 }
 
-/* x W^T + b for these steps (of one chunk), rows and panels. */
+/* Gates of these rows at the beginning of a chunk, where `scratch` holds them if none are kept. */
+static real *FN(chunk_gates)(const struct FN(forward) * f, size_t t, size_t row, real *scratch) {
+    return f->keep ? f->gates + (mg_row(&f->steps, t) + row) * f->width : scratch;
+}
+
+/* From the gates of step t to those of step t + 1. */
+static size_t FN(to_next)(const struct FN(forward) * f, size_t t, struct mg_span rows) {
+    return (f->keep ? mg_batch(&f->steps, t) : mg_active_count(&f->steps, t, rows)) * f->width;
+}
+
+/* x W^T + b for the steps of a chunk, rows and panels. */
 static void FN(project)(const struct FN(forward) * f, struct mg_span steps, struct mg_span rows,
-                        struct mg_span panels) {
-    size_t B = f->B, I = f->I, width = f->width;
-    real *gates = FN(gates_at)(f, steps.first) + rows.first * width + f->ih_column;
-    FN(product)(&f->ih, panels.first, panels.last, gates, width, B * width,
-                f->x + (steps.first * B + rows.first) * I, I, B * I, f->start,
-                rows.last - rows.first, steps.last - steps.first);
+                        struct mg_span panels, real *gates) {
+    const real *x = f->x + (mg_row(&f->steps, steps.first) + rows.first) * f->I;
+    FN(product)(&f->ih, panels, gates + f->ih_column, f->width, f->keep, x, f->I, f->start,
+                &f->steps, steps, rows);
 }
 
 /* By rows: a share of the batch through the whole sequence. */
 static void FN(rows_task)(void *context, size_t index) {
     const struct FN(forward) *f = context;
-    struct mg_span rows = mg_share(f->B, index, f->plan.tasks), all = {0, f->ih.panels};
-    for (size_t t0 = 0; t0 < f->T; t0 += f->plan.chunk) {
-        struct mg_span steps = {t0, mg_least(t0 + f->plan.chunk, f->T)};
-        FN(project)(f, steps, rows, all);
-        for (size_t t = steps.first; t < steps.last; t++)
-            f->step(f, t, rows, all);
+    size_t T = f->steps.T, tasks = f->plan.tasks, most = f->plan.chunk / tasks;
+    struct mg_span rows = mg_share_rows(&f->steps, (struct mg_span){0, T}, index, tasks);
+    struct mg_span all = {0, f->ih.panels}, steps;
+    for (size_t t = 0; t < T && mg_active_count(&f->steps, t, rows) > 0;) {
+        steps = mg_steps_from(&f->steps, t, rows, most);
+        real *scratch = f->at + (index * most + rows.first) * f->width;
+        real *gates = FN(chunk_gates)(f, t, rows.first, scratch);
+        FN(project)(f, steps, rows, all, gates);
+        for (; t < steps.last; gates += FN(to_next)(f, t, rows), t++)
+            f->step(f, t, mg_active(&f->steps, t, rows), all, gates);
     }
 }
 
 /* By units: a share of the panels, of the projection of a chunk or of one step. */
 static void FN(project_task)(void *context, size_t index) {
     const struct FN(forward) *f = context;
-    struct mg_span all = {0, f->B};
-    FN(project)(f, f->steps, all, mg_share(f->ih.panels, index, f->plan.tasks));
+    struct mg_span all = {0, f->steps.B};
+    FN(project)(f, f->chunk, all, mg_share(f->ih.panels, index, f->plan.tasks), f->at);
 }
 
 static void FN(step_task)(void *context, size_t index) {
     const struct FN(forward) *f = context;
-    struct mg_span all = {0, f->B};
-    f->step(f, f->steps.first, all, mg_share(f->hh.panels, index, f->plan.tasks));
+    struct mg_span all = {0, mg_batch(&f->steps, f->t)};
+    f->step(f, f->t, all, mg_share(f->hh.panels, index, f->plan.tasks), f->at);
 }
 
 static void FN(by_units)(struct FN(forward) * f) {
-    for (size_t t0 = 0; t0 < f->T; t0 += f->plan.chunk) {
-        f->steps = (struct mg_span){t0, mg_least(t0 + f->plan.chunk, f->T)};
+    struct mg_span all = {0, f->steps.B};
+    real *scratch = f->at;
+    for (f->t = 0; f->t < f->steps.T;) {
+        f->chunk = mg_steps_from(&f->steps, f->t, all, f->plan.chunk);
+        f->at = FN(chunk_gates)(f, f->t, 0, scratch);
         mg_parallel(FN(project_task), f, f->plan.tasks);
-        for (; f->steps.first < f->steps.last; f->steps.first++)
+        for (; f->t < f->chunk.last; f->at += FN(to_next)(f, f->t, all), f->t++)
             mg_parallel(FN(step_task), f, f->plan.tasks);
     }
 }
@@ -119,14 +174,15 @@ static void FN(by_units)(struct FN(forward) * f) {
  * of which b_hh counts for the first `both` columns only. 0, or -1 without memory. */
 static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
                            const real *b_ih, const real *b_hh, size_t both) {
-    if (f->B == 0 || f->H == 0) /* nothing to compute, however many steps */
-        f->T = 0;
-    f->plan = mg_plan(f->T, f->B, f->I, f->H, f->width, 0);
+    if (f->steps.B == 0 || f->H == 0) /* nothing to compute, however many steps */
+        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
+    f->plan = mg_plan(&f->steps, f->I, f->H, f->width, 0);
     f->keep = f->gates != NULL;
     size_t start = f->ih.panels * f->ih.width * VL;
-    size_t chunk = f->keep ? 0 : f->plan.chunk * f->B * f->width;
-    size_t packed =
-        f->T == 1 && f->B <= FEW_ROWS ? 0 : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
+    size_t chunk = f->keep ? 0 : (f->plan.chunk + f->steps.B) * f->width;
+    size_t packed = f->steps.T == 1 && f->steps.B <= FEW_ROWS
+                        ? 0
+                        : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
     void *memory = mg_allocate((packed + start + chunk + VL) * sizeof(real) + 64);
     if (!memory)
         return -1;
@@ -137,8 +193,7 @@ static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real 
         rest = FN(pack_all)(&f->hh, FN(pack_all)(&f->ih, rest, f->plan.tasks), f->plan.tasks);
     FN(pack_start)(&f->ih, rest, b_ih, b_hh, both);
     f->start = rest;
-    if (!f->keep)
-        f->gates = rest + start;
+    f->at = rest + start;
     if (f->plan.by_units)
         FN(by_units)(f);
     else

@@ -4,9 +4,8 @@
  * Backward needs nothing else: the derivative of either nonlinearity is a function of h_t. */
 
 static void FN(rnn_step)(const struct FN(forward) * f, size_t t, struct mg_span rows,
-                         struct mg_span panels) {
+                         struct mg_span panels, real *h) {
     size_t H = f->H, columns = f->hh.width * VL;
-    real *h = FN(gates_at)(f, t) + rows.first * H;
     const real *h_before = FN(h_before)(f, t) + rows.first * H;
     for (size_t p = panels.first; p < panels.last; p++) {
         FN(panel_product)(&f->hh, p, h, H, h_before, H, NULL, rows.last - rows.first);
@@ -20,14 +19,13 @@ static void FN(rnn_step)(const struct FN(forward) * f, size_t t, struct mg_span 
 }
 
 static int FN(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih,
-                           const real *w_hh, const real *b_ih, const real *b_hh, int relu, size_t T,
-                           size_t B, size_t I, size_t H) {
+                           const real *w_hh, const real *b_ih, const real *b_hh, int relu,
+                           const size_t *first, size_t T, size_t B, size_t I, size_t H) {
     struct FN(forward) f = {.output = output,
                             .gates = output,
                             .x = x,
                             .h0 = h0,
-                            .T = T,
-                            .B = B,
+                            .steps = {first, T, B},
                             .I = I,
                             .H = H,
                             .width = H,
@@ -40,14 +38,14 @@ static int FN(rnn_forward)(real *output, const real *x, const real *h0, const re
 
 static void FN(rnn_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                                struct mg_span units) {
-    size_t H = f->H, step = f->B * H;
+    size_t H = f->H, first = mg_row(&f->steps, t) * H; /* the step's place in (N, H) */
     for (size_t b = rows.first; b < rows.last; b++)
         for (size_t u = units.first; u < units.last; u += VL) {
             size_t at = b * H + u, n = mg_least(VL, H - u);
-            vec h = FN(load_lanes)(f->output + t * step + at, n);
+            vec h = FN(load_lanes)(f->output + first + at, n);
             vec gh = FN(load_lanes)(f->gh + at, n);
             if (f->gy)
-                gh += FN(load_lanes)(f->gy + t * step + at, n);
+                gh += FN(load_lanes)(f->gy + first + at, n);
             vec ga = f->relu ? FN(op_relu_grad)(gh, h) : FN(op_tanh_grad)(gh, h);
             FN(store_lanes)(FN(ggates_at)(f, t) + at, ga, n);
         }
@@ -55,16 +53,15 @@ static void FN(rnn_cells_back)(const struct FN(backward) * f, size_t t, struct m
 
 static int FN(rnn_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb, const real *gy,
                             const real *gh_n, const real *x, const real *h0, const real *w_ih,
-                            const real *w_hh, const real *output, int relu, size_t T, size_t B,
-                            size_t I, size_t H) {
+                            const real *w_hh, const real *output, int relu, const size_t *first,
+                            size_t T, size_t B, size_t I, size_t H) {
     struct FN(backward) f = {.gx = gx,
                              .gh = gh0,
                              .gy = gy,
                              .x = x,
                              .h0 = h0,
                              .output = output,
-                             .T = T,
-                             .B = B,
+                             .steps = {first, T, B},
                              .I = I,
                              .H = H,
                              .width = H,

@@ -59,7 +59,7 @@ def forward(kernels: Any, net: str, a: Arrays, keep: bool = True) -> list[Any]:
     names = ["x", *STATES.get(net, ["h0"]), "w_ih", "w_hh", "b_ih", "b_hh"]
     function = getattr(kernels, f"{net[:4].rstrip('_')}_forward")
     kind = [net[4:]] if net.startswith("rnn") else []
-    return list(function(*(a.get(name) for name in names), *kind, keep))
+    return list(function(*(a.get(name) for name in names), a.get("batch_sizes"), *kind, keep))
 
 
 def backward(
@@ -69,7 +69,17 @@ def backward(
     names = ["gy", "gh_n", *(["gc_n"] if net == "lstm" else []), "x", "h0", "w_ih", "w_hh"]
     function = getattr(kernels, f"{net[:4].rstrip('_')}_backward")
     kind = [net[4:]] if net.startswith("rnn") else []
-    return list(function(*(a.get(name) for name in names), output, saved, *kind, need_x, reuse))
+    return list(
+        function(
+            *(a.get(name) for name in names),
+            output,
+            saved,
+            a.get("batch_sizes"),
+            *kind,
+            need_x,
+            reuse,
+        )
+    )
 
 
 def run(kernels: Any, net: str, a: Arrays, need_x: bool = True, reuse: bool = False) -> list[Any]:

@@ -55,7 +55,8 @@ class RNNBase(Layered):
     """
 
     _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs
-    fused: Callable | None  # (x, states, weights, composed) -> output and states; None: composed
+    # (x, states, weights, composed, batch_sizes) -> output and states; None: composed
+    fused: Callable | None
 
     def __init__(
         self,
@@ -115,20 +116,24 @@ class RNNBase(Layered):
         cell.__dict__.update(zip(self._names, weights, strict=False), training=self.training)
         return cell
 
-    def _composed(self, x: Any, *tensors: Any) -> tuple:
+    def _composed(self, batch_sizes: Any, x: Any, *tensors: Any) -> tuple:
         """What the kernel computes, step by step: (x, states, weights) -> output and states"""
         count = len(self.state_sizes)
-        output, last = unroll(self._cell(tensors[count:]), x, tensors[:count])
+        cell, state = self._cell(tensors[count:]), tensors[:count]
+        output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
-    def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
+    def block(
+        self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
+    ) -> tuple[Any, State]:
         weights = self.trained(row)
         if self.fused is None or self.beyond or drop is not None or self._noted is not None:
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
-            return unroll(cell, x, state, drop)
+            return unroll(cell, x, state, drop, batch_sizes)
         biases = () if self.bias else (None, None)
-        output, *last = self.fused(x, state, (*weights, *biases), self._composed)
+        composed = partial(self._composed, batch_sizes)
+        output, *last = self.fused(x, state, (*weights, *biases), composed, batch_sizes)
         return output, tuple(last)
 
     def drop_mask(self, row: int, batch: int) -> Any:
@@ -309,8 +314,10 @@ class Recurrent(Layered):
     def trained(self, row: int) -> list[Tensor]:
         return list(self.cells[row].parameters())
 
-    def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
-        return unroll(self.cells[row], x, state)
+    def block(
+        self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
+    ) -> tuple[Any, State]:
+        return unroll(self.cells[row], x, state, None, batch_sizes)
 
     def explain(self) -> str:
         """Which path a call takes, and why."""

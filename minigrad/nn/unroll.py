@@ -1,10 +1,10 @@
 """What all recurrent layers share, whatever their cell: input, states, directions, layers, masks.
 
-A layer's input becomes (T, B, I), or the rows of a packed sequence; its states, tuples of
-(num_layers*D, B, S). Each layer and direction then runs over blocks (n, b, I), n steps of the same
-b sequences: one block for a padded input, one per change of the batch size for a packed one.
+A layer's input becomes (T, B, I), or the rows (N, I) of packed sequences with their batch sizes
+(T); its states, tuples of (num_layers*D, B, S). Each layer and direction then runs over all of it,
+second directions over what has been turned around.
 
-Letters: T steps, B batch, I inputs, S a state's size, D directions (1 or 2), L layers.
+Letters: T steps, B batch, I inputs, S a state's size, D directions (1 or 2), L layers, N rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.recurrent import put_rows, take_rows
+from minigrad.ops.recurrent import put_rows, take_rows, turned_rows
 from minigrad.ops.shape import cat, flip, reshape, split, stack, transpose, unbind
 from minigrad.tensor import Tensor
 
@@ -28,14 +28,33 @@ from .layers import parameter, positive
 from .module import Module
 from .sequence import PackedSequence, packed_rows
 
-Runs = list[tuple[int, int]]  # (n, b): n steps with the same b sequences
 
-
-def unroll(cell: Any, x: Any, state: State, drop: Any = None) -> tuple[Any, State]:
+def unroll(
+    cell: Any, x: Any, state: State, drop: Any = None, batch_sizes: Any = None
+) -> tuple[Any, State]:
     """state_t = cell(x_t, state_{t-1}): x (T, B, I) -> the first state of each step (T, B, S), last
 
-    The cells of `nn.cells` do the part of the input for all steps at once.
+    The cells of `nn.cells` do the part of the input for all steps at once. Packed rows (N, I), with
+    batch sizes (T), go by stretches of steps that have the same sequences; the states of those that
+    have ended are put aside.
     """
+    if batch_sizes is None:
+        return _unrolled(cell, x, state, drop)
+    stretches = stretches_of(batch_sizes)
+    blocks = split(x, tuple(n * b for n, b in stretches), 0)
+    outputs: list[Any] = []
+    aside: list[State] = []  # the states of sequences that have ended, last ones first
+    for (n, b), block in zip(stretches, blocks, strict=True):
+        state, ended = _cut(state, b)
+        aside.insert(0, ended)
+        steps = reshape(block, (n, b, x.shape[1]))
+        y, state = _unrolled(cell, steps, state, None if drop is None else drop[:b])
+        outputs.append(reshape(y, (n * b, y.shape[2])))
+    return cat(0, *outputs) if len(outputs) > 1 else outputs[0], _joined([state, *aside])
+
+
+def _unrolled(cell: Any, x: Any, state: State, drop: Any) -> tuple[Any, State]:
+    """unroll over x (T, B, I)."""
     outputs = []
     if isinstance(cell, Cell) and type(cell).forward is Cell.forward:
         for wx in unbind(cell.drive(x)):
@@ -94,8 +113,11 @@ class Layered(Module):
             for letter, size in zip(self.letters, self.state_sizes, strict=False):
                 setattr(self, f"{letter}_0", parameter(self.rows, 1, size, dtype=dtype))
 
-    def block(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
-        """(output, state) of row layer*D + direction over x (n, b, I), forward in time."""
+    def block(
+        self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
+    ) -> tuple[Any, State]:
+        """(output, state) of row layer*D + direction, forward in time, over x (T, B, I), or over
+        packed rows (N, I) where there are batch sizes (T)."""
         raise TypeError(f"{type(self).__name__} defines no block")
 
     def trained(self, row: int) -> list[Tensor]:
@@ -132,7 +154,7 @@ class Layered(Module):
         state = self._states(hx, input.data, int(sizes[0]), True)
         if order is not None:
             state = tuple(s[:, order.data] for s in state)
-        x, last = self._layers(input.data, state, runs_of(sizes))
+        x, last = self._layers(input.data, state, sizes)
         if input.unsorted_indices is not None:
             last = tuple(s[:, input.unsorted_indices.data] for s in last)
         return input.like(x), last[0] if self.single else last
@@ -145,22 +167,25 @@ class Layered(Module):
         there = np.argsort(~valid, axis=0, kind="stable")  # (T, B): a sequence's n-th valid step
         rows = there[rows // B, rows % B] * B + rows % B
         packed = take_rows(reshape(x, (T * B, x.shape[2])), rows)
-        y, last = self._layers(packed, tuple(s[:, order] for s in state), runs_of(sizes))
+        y, last = self._layers(packed, tuple(s[:, order] for s in state), sizes)
         y = reshape(put_rows(y, rows, T * B), (T, B, y.shape[1]))
         return y, tuple(s[:, np.argsort(order)] for s in last)
 
-    def _layers(self, x: Any, state: State, runs: Runs | None) -> tuple[Any, State]:
-        """All layers over x: (T, B, I), or packed rows (N, I), whose blocks `runs` lists."""
+    def _layers(self, x: Any, state: State, batch_sizes: Any) -> tuple[Any, State]:
+        """All layers over x: (T, B, I), or packed rows (N, I), where there are batch sizes (T)."""
         rows = list(zip(*[_rows(s) for s in state], strict=True))  # each its states (B, S)
+        turned = None
+        if self.bidirectional and batch_sizes is not None:
+            turned = turned_rows(batch_sizes)
         ends: list[State] = []
         for layer in range(self.num_layers):
             outputs = []
             for reverse, _ in enumerate(self.directions):
                 row = len(ends)
                 drop = self.drop_mask(row, rows[row][0].shape[0])
-                run = self._padded if runs is None else self._packed
-                y, end = run(x, rows[row], row, drop, bool(reverse), runs)  # type: ignore[arg-type]
-                outputs.append(y)
+                x_row = _turned(x, turned) if reverse else x
+                y, end = self._pieces(x_row, rows[row], row, drop, batch_sizes)
+                outputs.append(_turned(y, turned) if reverse else y)
                 ends.append(end)
             x = outputs[0] if len(outputs) == 1 else cat(-1, *outputs)
             if self.dropout and layer < self.num_layers - 1:
@@ -169,53 +194,25 @@ class Layered(Module):
 
     # -- one layer, one direction
 
-    def _padded(
-        self, x: Any, state: State, row: int, drop: Any, reverse: bool, runs: None
+    def _pieces(
+        self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
-        """Over x (T, B, I)."""
-        if not reverse:
-            return self._pieces(x, state, row, drop)
-        y, state = self._pieces(flip(x, (0,)), state, row, drop)
-        return flip(y, (0,)), state
-
-    def _packed(
-        self, x: Any, state: State, row: int, drop: Any, reverse: bool, runs: Runs
-    ) -> tuple[Any, State]:
-        """Over packed x (N, I): forward, sequences end and their states are put aside; backward,
-        sequences begin and their first states are taken in."""
-        blocks = split(x, tuple(n * b for n, b in runs), 0)
-        outputs: list[Any] = []
-        aside: list[State] = []  # the states of sequences that have ended, last ones first
-        state, rest = _cut(state, runs[-1 if reverse else 0][1])
-        for (n, b), block in list(zip(runs, blocks, strict=True))[:: -1 if reverse else 1]:
-            running = state[0].shape[0]
-            if b < running:
-                state, ended = _cut(state, b)
-                aside.insert(0, ended)
-            elif b > running:
-                new, rest = _cut(rest, b - running)
-                state = _joined([state, new])
-            x_block = reshape(block, (n, b, x.shape[1]))
-            y, state = self._padded(
-                x_block, state, row, None if drop is None else drop[:b], reverse, None
-            )
-            outputs.append(reshape(y, (n * b, y.shape[2])))
-        y = cat(0, *outputs[:: -1 if reverse else 1]) if len(outputs) > 1 else outputs[0]
-        return y, _joined([state, *aside, rest])
-
-    def _pieces(self, x: Any, state: State, row: int, drop: Any) -> tuple[Any, State]:
-        """Over a block, as one or, with checkpoints, in pieces that backward computes again."""
+        """Over all steps at once or, with checkpoints, in pieces that backward computes again."""
         if self.checkpoint is None:
-            return self.block(x, state, row, drop)
-        T = x.shape[0]
+            return self.block(x, state, row, drop, batch_sizes)
+        T = x.shape[0] if batch_sizes is None else len(batch_sizes)
         k = math.isqrt(T - 1) + 1 if self.checkpoint == "sqrt" else self.checkpoint
-        outputs = []
+        outputs, starts = [], range(0, T, k)
+        sizes = [None if batch_sizes is None else batch_sizes[t : t + k] for t in starts]
+        rows = tuple(
+            min(k, T - t) if s is None else int(s.sum()) for t, s in zip(starts, sizes, strict=True)
+        )
+        for part, size in zip(split(x, rows, 0), sizes, strict=True):
 
-        def piece(x: Any, *state: Any) -> tuple:
-            y, state = self.block(x, state, row, drop)
-            return y, *state
+            def piece(x: Any, *state: Any, size: Any = size) -> tuple:
+                y, state = self.block(x, state, row, drop, size)
+                return y, *state
 
-        for part in split(x, tuple(min(k, T - t) for t in range(0, T, k)), 0):
             y, *ends = recomputed(piece, part, *state, parameters=self.trained(row))
             state = tuple(ends)
             outputs.append(y)
@@ -274,10 +271,15 @@ class Layered(Module):
 # ---------------------------------------------------------------------------------- states
 
 
-def runs_of(batch_sizes: np.ndarray) -> Runs:
-    """Batch sizes 3 3 2 1 1 as [(2, 3), (1, 2), (2, 1)]"""
+def stretches_of(batch_sizes: np.ndarray) -> list[tuple[int, int]]:
+    """Steps with the same sequences, how many of either: 3 3 2 1 1 as [(2, 3), (1, 2), (2, 1)]"""
     edges = [0, *(np.flatnonzero(np.diff(batch_sizes)) + 1).tolist(), len(batch_sizes)]
     return [(b - a, int(batch_sizes[a])) for a, b in pairwise(edges)]
+
+
+def _turned(x: Any, rows: np.ndarray | None) -> Any:
+    """Each sequence turned around: of packed rows, those that are to be taken."""
+    return flip(x, (0,)) if rows is None else take_rows(x, rows)
 
 
 def _rows(s: Any) -> Any:

@@ -6,8 +6,9 @@ two together. Where a second derivative is wanted (the rule is given tensors) th
 differentiated instead; a fused primitive is handed it as its last argument, `composed`, a function
 of the same tensors.
 
-Letters: T steps, B batch, I inputs, H hidden units. x (T, B, I); states (B, H); w_ih (gH, I),
-w_hh (gH, H), biases (gH) or None, with g = 1, 4, 3 gates in the order -, i f g o, r z n.
+Letters: T steps, B batch, I inputs, H hidden units. x (T, B, I), or with batch_sizes (T), not None,
+the N rows of packed sequences (N, I); states (B, H); w_ih (gH, I), w_hh (gH, H), biases (gH) or
+None, with g = 1, 4, 3 gates in the order -, i f g o, r z n.
 """
 
 from __future__ import annotations
@@ -26,69 +27,95 @@ from .shape import alias
 
 
 @primitive(extra=True)
-def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, keep, composed):
+def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, keep, composed):
     """(output, h_n) of the RNN in one kernel; `keep` what backward will need"""
-    output, saved = kernels.rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, keep)
-    return (output, output[-1].copy()), saved
+    output, saved = kernels.rnn_forward(
+        x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, keep
+    )
+    return (output, _ends(output, h0, batch_sizes)), saved
 
 
 @primitive(extra=True)
-def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, keep, composed):
+def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
     """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need"""
-    output, c_n, saved = kernels.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, keep)
-    return (output, output[-1].copy(), c_n), saved
+    output, c_n, saved = kernels.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+    return (output, _ends(output, h0, batch_sizes), c_n), saved
 
 
 @primitive(extra=True)
-def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, keep, composed):
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
     """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
-    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, keep)
-    return (output, output[-1].copy()), saved
+    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+    return (output, _ends(output, h0, batch_sizes)), saved
 
 
 @rnn_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _rnn_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, composed):
+def _rnn_rule(
+    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, composed
+):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
     *gradients, gb = kernels.rnn_backward(
-        *gy, x, h0, w_ih, w_hh, y[0], extra, nonlinearity, needs[0], reuse
+        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, nonlinearity, needs[0], reuse
     )
     return *gradients, gb, gb
 
 
 @lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _lstm_rule(gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, composed):
+def _lstm_rule(
+    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed
+):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    *gradients, gb = kernels.lstm_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, needs[0], reuse)
+    *gradients, gb = kernels.lstm_backward(
+        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse
+    )
     return *gradients, gb, gb
 
 
 @gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, composed):
+def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, needs[0], reuse)
+    return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse)
 
 
 def rnn(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, nonlinearity: str = "tanh"
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    nonlinearity: str = "tanh",
 ) -> tuple:
     """(output, h_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
-    return rnn_fused(*args, nonlinearity, recording(*args), composed)
+    return rnn_fused(*args, batch_sizes, nonlinearity, recording(*args), composed)
 
 
-def lstm(x: Any, states: Sequence, weights: Sequence, composed: Callable) -> tuple:
+def lstm(
+    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+) -> tuple:
     """(output, h_n, c_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
-    return lstm_fused(*args, recording(*args), composed)
+    return lstm_fused(*args, batch_sizes, recording(*args), composed)
 
 
-def gru(x: Any, states: Sequence, weights: Sequence, composed: Callable) -> tuple:
+def gru(
+    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+) -> tuple:
     """(output, h_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
-    return gru_fused(*args, recording(*args), composed)
+    return gru_fused(*args, batch_sizes, recording(*args), composed)
+
+
+def _ends(output: np.ndarray, h0: np.ndarray, batch_sizes: Any) -> np.ndarray:
+    """h_n (B, H): each sequence's last row of the output, h0 of those that have none."""
+    if batch_sizes is None:
+        return output[-1].copy()
+    h_n, b = h0.copy(), np.arange(batch_sizes[0])
+    h_n[: len(b)] = output[step_rows(batch_sizes)[lengths_of(batch_sizes) - 1] + b]
+    return h_n
 
 
 def _pull_composed(function: Callable, args: Sequence, needs: Sequence, gy: Sequence) -> list:
@@ -105,6 +132,24 @@ def _pull_composed(function: Callable, args: Sequence, needs: Sequence, gy: Sequ
 
 
 # ------------------------------------------------------------------------------- packed rows
+
+
+def lengths_of(batch_sizes: np.ndarray) -> np.ndarray:
+    """How many steps each sequence has: batch sizes (T) 3 2 2 1 as lengths 4 3 1"""
+    return np.searchsorted(-batch_sizes, -np.arange(batch_sizes[0]))
+
+
+def step_rows(batch_sizes: np.ndarray) -> np.ndarray:
+    """The row where each step begins: batch sizes (T) 3 2 2 1 as 0 3 5 7"""
+    return np.cumsum(batch_sizes) - batch_sizes
+
+
+def turned_rows(batch_sizes: np.ndarray) -> np.ndarray:
+    """Where to take the rows of packed sequences from to turn each of them around."""
+    first, T = step_rows(batch_sizes), len(batch_sizes)
+    b = np.arange(batch_sizes.sum()) - np.repeat(first, batch_sizes)
+    t = lengths_of(batch_sizes)[b] - 1 - np.repeat(np.arange(T), batch_sizes)
+    return first[t] + b
 
 
 @primitive
