@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from . import writes
 from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
 from .tape import Node, Primitive, Value, Vertex, box, origins, part, primitive, recording
 
@@ -130,14 +132,10 @@ def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Seq
             f"backward through {plan.name} a second time, but the first let go what it had saved: "
             "say retain_graph=True there"
         )
-    for version, n in v.versions:
-        if version[0] != n:
-            raise RuntimeError(
-                f"{plan.name}: a value that its backward needs was written in place "
-                f"{version[0] - n} time(s) since"
-            )
-    if not retain and (v.versions or plan.extra):
-        v.saved = None
+    if v.time != writes.now:
+        _check_unwritten(v)
+    if not retain and (plan.output is not None or plan.extra or ndarray in map(type, pool)):
+        v.saved = None  # numbers and shapes may stay
     if graph:
         pool = _with_history(v, pool)
     if plan.joint is None:
@@ -146,6 +144,16 @@ def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Seq
     known = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
     gradients = plan.joint(gy, [*pool, *(known[name] for name in plan.later)])
     return [[g for g, needed in zip(gradients, plan.needs, strict=True) if needed]]
+
+
+def _check_unwritten(v: Node) -> None:
+    """RuntimeError where something that v saved was written in place since."""
+    for saved in v.saved or ():
+        for array in saved if isinstance(saved, tuple) else (saved,):
+            if isinstance(array, ndarray) and writes.written_since(v.time, array):
+                raise RuntimeError(
+                    f"{v.plan.name}: a value that its backward needs was written in place since"
+                )
 
 
 def _with_history(v: Node, pool: Sequence) -> Sequence:
@@ -268,7 +276,7 @@ def backward(
             leaf.grad = leaf.grad + g
         else:
             leaf.grad.data += g
-            leaf.grad.version[0] += 1
+            writes.written(leaf.grad.data)
 
 
 def grad(
