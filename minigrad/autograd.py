@@ -71,24 +71,25 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
         for u, rule in zip(v.inputs, plan.rules):
             if some and u not in uses:
                 continue
-            g = None if gy is None else rule(gy, pool)
-            if g is not None:
-                if tracing:
-                    _check_finite(v, plan.rules.index(rule), g)
-                like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
-                if g.shape != like.shape or g.dtype is not like.dtype:
-                    g = _fit(g, u, v)
-                if u not in gradients:
-                    gradients[u] = g
-                elif u in sums:  # an array made here, so that adding in place harms nobody
-                    gradients[u] += g
-                else:
-                    gradients[u] = gradients[u] + g
-                    if not graph and isinstance(g, np.ndarray):
-                        sums.add(u)
             uses[u] = n = uses[u] - 1
             if not n:
                 ready.append(u)
+            if gy is None or (g := rule(gy, pool)) is None:
+                continue
+            if tracing:
+                _check_finite(v, plan.rules.index(rule), g)
+            like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
+            if g.shape != like.shape or g.dtype is not like.dtype:
+                g = _fit(g, u, v)
+            so_far = gradients.get(u)
+            if so_far is None:
+                gradients[u] = g
+            elif u in sums:  # an array made here, so that adding in place harms nobody
+                so_far += g
+            else:
+                gradients[u] = so_far = so_far + g
+                if type(so_far) is ndarray and not graph:
+                    sums.add(u)
     return found
 
 
