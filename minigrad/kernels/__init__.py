@@ -31,7 +31,7 @@ if _wanted == "c" and native is None:
 
 # A graph's arrays are freed together, and the next one's asked for soon. glibc gives what is free
 # at the end of its heap back to the system beyond a threshold, at first 128 KiB: fresh pages then
-# took an eighth of the time of a tape of 20 x tanh(x @ w) + a, (512, 512), and a fifth for
+# took a tenth of the time of a tape of 20 x tanh(x @ w) + a, (512, 512), and a fifth for
 # (128, 128). It raises the threshold to twice the largest block that was ever freed, if that has
 # less than 32 MiB: this is one, whose pages nobody touches. Elsewhere it does nothing.
 np.empty(32_000_000, np.uint8)
