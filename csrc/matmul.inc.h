@@ -4,7 +4,9 @@
  * wake than they save. */
 #undef SPLIT_AT
 #undef DOT_ROWS
+#undef STACK_REALS
 #define SPLIT_AT 1000000
+#define STACK_REALS 4096 /* of scratch: asking for memory takes longer than 8 x 8 x 8 products */
 #define DOT_ROWS                                                                                   \
     2 /* products with no more rows (or columns) than this are made of dot products                \
        */
@@ -97,6 +99,12 @@ static int FN(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, pt
     t.parts = (t.tasks + batch - 1) / batch; /* where the batch does not go round, cut its items */
     t.by_rows = t.n < 2 * NR * t.parts && t.n < t.m;
     t.pack_size = t.dots ? 0 : FN(gemm_pack_size)(t.m, t.n, t.k);
+    if (t.tasks == 1 && t.pack_size <= STACK_REALS) {
+        _Alignas(64) real scratch[STACK_REALS];
+        t.pack = scratch;
+        FN(matmul_task)(&t, 0);
+        return 0;
+    }
     void *memory = mg_allocate(t.tasks * t.pack_size * sizeof(real) + 64);
     if (!memory)
         return -1;

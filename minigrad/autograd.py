@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from . import writes
 from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
 from .tape import Node, Primitive, Value, Vertex, box, origins, part, primitive, recording
 
@@ -69,24 +71,25 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
         for u, rule in zip(v.inputs, plan.rules):
             if some and u not in uses:
                 continue
-            g = None if gy is None else rule(gy, pool)
-            if g is not None:
-                if tracing:
-                    _check_finite(v, plan.rules.index(rule), g)
-                like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
-                if g.shape != like.shape or g.dtype is not like.dtype:
-                    g = _fit(g, u, v)
-                if u not in gradients:
-                    gradients[u] = g
-                elif u in sums:  # an array made here, so that adding in place harms nobody
-                    gradients[u] += g
-                else:
-                    gradients[u] = gradients[u] + g
-                    if not graph and isinstance(g, np.ndarray):
-                        sums.add(u)
             uses[u] = n = uses[u] - 1
             if not n:
                 ready.append(u)
+            if gy is None or (g := rule(gy, pool)) is None:
+                continue
+            if tracing:
+                _check_finite(v, plan.rules.index(rule), g)
+            like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
+            if g.shape != like.shape or g.dtype is not like.dtype:
+                g = _fit(g, u, v)
+            so_far = gradients.get(u)
+            if so_far is None:
+                gradients[u] = g
+            elif u in sums:  # an array made here, so that adding in place harms nobody
+                so_far += g
+            else:
+                gradients[u] = so_far = so_far + g
+                if type(so_far) is ndarray and not graph:
+                    sums.add(u)
     return found
 
 
@@ -130,14 +133,10 @@ def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Seq
             f"backward through {plan.name} a second time, but the first let go what it had saved: "
             "say retain_graph=True there"
         )
-    for version, n in v.versions:
-        if version[0] != n:
-            raise RuntimeError(
-                f"{plan.name}: a value that its backward needs was written in place "
-                f"{version[0] - n} time(s) since"
-            )
-    if not retain and (v.versions or plan.extra):
-        v.saved = None
+    if v.time != writes.now:
+        _check_unwritten(v)
+    if not retain and (plan.output is not None or plan.extra or ndarray in map(type, pool)):
+        v.saved = None  # numbers and shapes may stay
     if graph:
         pool = _with_history(v, pool)
     if plan.joint is None:
@@ -146,6 +145,16 @@ def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Seq
     known = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
     gradients = plan.joint(gy, [*pool, *(known[name] for name in plan.later)])
     return [[g for g, needed in zip(gradients, plan.needs, strict=True) if needed]]
+
+
+def _check_unwritten(v: Node) -> None:
+    """RuntimeError where something that v saved was written in place since."""
+    for saved in v.saved or ():
+        for array in saved if isinstance(saved, tuple) else (saved,):
+            if isinstance(array, ndarray) and writes.written_since(v.time, array):
+                raise RuntimeError(
+                    f"{v.plan.name}: a value that its backward needs was written in place since"
+                )
 
 
 def _with_history(v: Node, pool: Sequence) -> Sequence:
@@ -268,7 +277,7 @@ def backward(
             leaf.grad = leaf.grad + g
         else:
             leaf.grad.data += g
-            leaf.grad.version[0] += 1
+            writes.written(leaf.grad.data)
 
 
 def grad(

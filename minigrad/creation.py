@@ -21,12 +21,13 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     if isinstance(data, Tensor):
         data = data.data
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
-        array = np.array(data)
-        if array.dtype == float64:
-            array = array.astype(get_default_dtype())
-    else:
-        array = np.array(data, dtype=dtype)
+    with np.errstate(over="ignore"):  # 1e39 is inf in float32
+        if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
+            array = np.array(data)
+            if array.dtype == float64:
+                array = array.astype(get_default_dtype())
+        else:
+            array = np.array(data, dtype=dtype)
     return from_numpy(array).requires_grad_(requires_grad)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from . import writes
 from .modes import no_grad
 from .tape import Value, box, primitive
 
@@ -33,20 +34,20 @@ class Context:
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._saved: tuple[Value | None, ...] = ()
-        self._versions: list[int | None] = []
+        self._time = 0  # of the writes in place
         self._materialize = True
         self._outputs: list[tuple] = []  # each as forward made it, and with its history
 
     def save_for_backward(self, *tensors: Value | None) -> None:
         """Keeps inputs or outputs; writing to one in place afterwards is caught."""
         self._saved = tensors
-        self._versions = [None if t is None else t.version[0] for t in tensors]
+        self._time = writes.now
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved; raises RuntimeError if it was written in place since."""
-        for t, n in zip(self._saved, self._versions, strict=True):
-            if t is not None and t.version[0] != n:
+        for t in self._saved:
+            if t is not None and writes.written_since(self._time, t.data):
                 raise RuntimeError("a tensor saved for backward was written in place since")
         recorded = {id(made): y for made, y in self._outputs}
         return tuple(recorded.get(id(t), t) for t in self._saved)

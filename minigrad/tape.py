@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from . import writes
 from .modes import mode
 
 # ------------------------------------------------------------------------------ what is recorded
@@ -46,16 +47,14 @@ class Value:
     requires_grad  whether gradients are wanted for it, or for something it was made of
     grad           a leaf's gradient, after backward
     node           the call that made it; None for a leaf
-    version        [n]: n in-place writes so far, in one list shared by all views of the same memory
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad", "version")
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
     inputs: tuple[Vertex, ...] = ()  # a leaf ends the graph
     data: np.ndarray
     grad: Any
     node: Node | None
     requires_grad: bool
-    version: list[int]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,9 +67,9 @@ class Value:
         return self.data.dtype
 
     @classmethod
-    def box(cls, data: np.ndarray, node: Node | None = None, version: list | None = None) -> Any:
+    def box(cls, data: np.ndarray, node: Node | None = None) -> Any:
         """A value of this kind around `data`, made by `node`."""
-        return box(data, node, version, cls)
+        return box(data, node, cls)
 
 
 _new: Any = object.__new__
@@ -83,25 +82,24 @@ def results_are(kind: type[Value]) -> None:
     _result = kind
 
 
-def box(data: ndarray, node: Any = None, version: Any = None, kind: Any = None) -> Any:
+def box(data: ndarray, node: Any = None, kind: Any = None) -> Any:
     """A value around `data`, made by `node`; of that kind unless another is said."""
     value = _new(kind or _result)
     value.data = data
     value.grad = None
     value.node = node
     value.requires_grad = node is not None
-    value.version = [0] if version is None else version
     return value
 
 
 class Node:
     """One recorded call of a primitive: where gradients go next, and what its rules need."""
 
-    __slots__ = ("__weakref__", "dtype", "inputs", "plan", "saved", "shape", "versions")
+    __slots__ = ("__weakref__", "dtype", "inputs", "plan", "saved", "shape", "time")
     plan: Plan  # which rules will run
     inputs: list[Vertex]  # where their gradients go
     saved: Sequence | None  # the pool that the rules take from; None once it was let go
-    versions: Any  # (version, n): something saved was written to n times
+    time: int  # of the clock of writes in place, when the call was recorded
     shape: Any  # of the output; None if it has several
     dtype: Any
 
@@ -257,18 +255,12 @@ class Primitive:
     def _finish(self, wanted: int, args: Sequence, pool: list, y: Any, extra: Any = None) -> Any:
         """The result y as a tensor, and the call recorded if it is to be."""
         plan = self._plans.get(wanted) or self._plan(wanted)
-        recorded = plan.inputs and mode.recording
-        if type(y) is not ndarray:
-            if type(y) is tuple:
-                node = _record(plan, args, pool, y, extra, None) if recorded else None
-                parts = tuple([part(node, y, i, args) for i in range(len(y))])
-                if node is not None and plan.output is not None:
-                    node.versions += [(p.version, p.version[0]) for p in parts]
-                return parts
+        if type(y) is not ndarray and type(y) is not tuple:
             y = np.asarray(y)
-        version = [0] if y.base is None else _shared_version(y, args)
-        node = _record(plan, args, pool, y, extra, version) if recorded else None
-        return box(y, node, version)
+        node = _record(plan, args, pool, y, extra) if plan.inputs and mode.recording else None
+        if type(y) is tuple:
+            return tuple([part(node, y, i) for i in range(len(y))])
+        return box(y, node)
 
 
 def primitive(forward: Callable | None = None, *, extra: bool = False) -> Any:
@@ -308,9 +300,7 @@ def _pick(i: int) -> Callable:
     return lambda gy, pool: pool[-1][i]
 
 
-def _record(
-    plan: Plan, args: Sequence, pool: list, y: Any, extra: Any, version: list | None
-) -> Node:
+def _record(plan: Plan, args: Sequence, pool: list, y: Any, extra: Any) -> Node:
     """The node of a call: of its pool, the arguments so far, it keeps what the rules name."""
     node = _new(Node)
     node.plan = plan
@@ -318,28 +308,22 @@ def _record(
     for i in plan.inputs:
         a = args[i]
         inputs.append(a.node or a)
-    node.shape, node.dtype = (y.shape, y.dtype) if version is not None else (None, None)
+    node.shape, node.dtype = (y.shape, y.dtype) if type(y) is ndarray else (None, None)
+    node.time = writes.now
     if plan.saves:
         node.saved = pool
-        node.versions = versions = []
-        for i in plan.kept:
-            a = args[i]
-            if isinstance(a, Value):
-                versions.append((a.version, a.version[0]))
         for at in plan.shapes:
             pool.append(
                 [np.shape(v) for v in pool[at]] if isinstance(at, slice) else np.shape(pool[at])
             )
         if plan.output is not None:
             pool.append(y)
-            if version is not None:
-                versions.append((version, version[0]))
         if plan.extra:
             pool.append(extra)
         for i in plan.dropped:
             pool[i] = None
     else:
-        node.saved = node.versions = ()
+        node.saved = ()
     if mode.tracing:
         origins[node] = _caller()
     return node
@@ -357,14 +341,6 @@ def _caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _shared_version(y: np.ndarray, args: Sequence) -> list[int]:
-    """The version of the argument that y is a view of, if it is one."""
-    for a in args:
-        if isinstance(a, Value) and (y.base is a.data or y.base is a.data.base):
-            return a.version
-    return [0]
-
-
 class Parts(list):
     """The gradients of the outputs of one call, None where there is none (yet)."""
 
@@ -376,16 +352,15 @@ class Parts(list):
         )
 
 
-def part(node: Node | None, y: tuple, i: int, args: Sequence = ()) -> Any:
+def part(node: Node | None, y: tuple, i: int) -> Any:
     """Output i of a call that has several: a vertex of its own, whose gradient is one of Parts."""
     array = np.asarray(y[i])
-    version = [0] if array.base is None else _shared_version(array, args)
     if node is None:
-        return box(array, None, version)
+        return box(array)
     vertex = _new(Node)
     vertex.plan, vertex.inputs, vertex.saved = _PARTS, [node], (i, len(y))
-    vertex.versions, vertex.shape, vertex.dtype = (), array.shape, array.dtype
-    return box(array, vertex, version)
+    vertex.time, vertex.shape, vertex.dtype = node.time, array.shape, array.dtype
+    return box(array, vertex)
 
 
 def _part_rule(gy: Any, place: Sequence[int]) -> Parts:

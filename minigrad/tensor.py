@@ -20,6 +20,7 @@ from .methods.reduction import Reduction
 from .methods.shape import Shape
 from .ops import elementwise, indexing, linalg, logic, shape
 from .tape import results_are
+from .writes import written
 
 
 class Tensor(Elementwise, Reduction, Shape, Products):
@@ -69,7 +70,7 @@ class Tensor(Elementwise, Reduction, Shape, Products):
 
     def detach(self) -> Tensor:
         """The same memory without its history: no gradient flows through."""
-        return Tensor.box(self.data, None, self.version)
+        return Tensor.box(self.data)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets whether gradients are wanted for this leaf; returns it."""
@@ -188,7 +189,7 @@ class Tensor(Elementwise, Reduction, Shape, Products):
                 "lost: build the result with where() or cat(), or write inside no_grad() to a leaf"
             )
         self.data[_plain_index(index)] = value.data if isinstance(value, Tensor) else value
-        self.version[0] += 1
+        written(self.data)
 
     def copy_(self, value: Any) -> Tensor:
         """self[...] = value, broadcast; returns self."""

@@ -7,6 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.nn import functional as F
+from minigrad.ops import quiet
 
 INF, NAN = math.inf, math.nan
 ONE_HOT = mg.tensor([[1.0, 0.0]], mg.float64)
@@ -98,6 +99,7 @@ QUIET = [
     ("cast", lambda: ENDLESS.astype(np.int64)), ("float16", lambda: BIG.astype(np.float16)),
     ("var", lambda: BIG.var()), ("softmax", lambda: ENDLESS.softmax(0)),
     ("round", lambda: BIG.round(decimals=5)),
+    ("tensor", lambda: mg.tensor([1e39])), ("tensor of an array", lambda: mg.tensor(1e39, "f4")),
     ("scatter_add", lambda: BIG.scatter_add(0, mg.tensor([[0, 0]]), BIG)),
     ("LSTM", lambda: LSTM(ENDLESS[:, None, None])[0]),
 ]  # fmt: skip
@@ -107,6 +109,28 @@ LSTM = mg.nn.LSTM(1, 3)
 @pytest.mark.parametrize("call", [r[1] for r in QUIET], ids=[r[0] for r in QUIET])
 def test_inf_and_nan_come_without_a_warning_and_numpy_keeps_its_own(call):
     call()
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        BIG.numpy() * BIG.numpy()
+
+
+@pytest.mark.parametrize("changed", [quiet._changed, []], ids=["as it is", "another numpy"])
+def test_quiet_wherever_numpy_keeps_whether_it_warns(changed, monkeypatch):
+    monkeypatch.setattr(quiet, "_changed", changed)
+    for function, args in (
+        (quiet.quiet(lambda a: a * a), (BIG.numpy(),)),
+        (quiet.quiet(lambda a, b: a * b), (BIG.numpy(), BIG.numpy())),
+        (quiet.quiet(lambda a, b, c: a * b * c), (BIG.numpy(), BIG.numpy(), 1)),
+    ):
+        assert np.isinf(function(*args)).all()
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            BIG.numpy() * BIG.numpy()
+
+    @quiet.quiet
+    def fails(a):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails(1)
     with pytest.warns(RuntimeWarning, match="overflow"):
         BIG.numpy() * BIG.numpy()
 

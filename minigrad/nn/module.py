@@ -22,7 +22,7 @@ class Parameter(Tensor):
     def __new__(cls, data: Tensor, requires_grad: bool = True) -> Parameter:
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: data must be a tensor, got {type(data).__name__}")
-        parameter = cls.box(data.data, None, data.version)
+        parameter = cls.box(data.data)
         return parameter.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
@@ -283,7 +283,7 @@ class Module:
             raise TypeError(f"to: dtype must be float32 or float64, got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.dtype.kind == "f" and tensor.dtype != dtype:
-                tensor.data, tensor.version = tensor.data.astype(dtype), [0]
+                tensor.data = tensor.data.astype(dtype)
                 if tensor.grad is not None:
                     tensor.grad = Tensor.box(tensor.grad.data.astype(dtype))
         return self

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.autograd import enable_grad
 from minigrad.tensor import Tensor
+from minigrad.writes import written
 
 BLOCK = 32768  # elements of each array worked on at once: they stay in a core's cache
 
@@ -129,7 +130,7 @@ class Optimizer:
                     self.state[p]["step"] += 1
                 with np.errstate(all="ignore"):
                     self.update(p.data, p.grad.data, self.state[p], group)
-                p.version[0] += 1
+                written(p.data)
         return loss
 
     def blocks(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minigrad.tensor import Tensor
+from minigrad.writes import written
 
 
 def clip_grad_norm_(
@@ -37,7 +38,7 @@ def clip_grad_norm_(
     with np.errstate(all="ignore"):
         for g in grads if not scale >= 1 else ():  # NaN is not
             g.data *= scale
-            g.version[0] += 1
+            written(g.data)
         return Tensor.box(np.asarray(norm, grads[0].dtype if grads else np.float32))
 
 
@@ -48,7 +49,7 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
         raise ValueError(f"clip_grad_value_: clip_value must be at least 0, got {clip_value}")
     for g in _gradients("clip_grad_value_", parameters):
         np.clip(g.data, -clip_value, clip_value, out=g.data)
-        g.version[0] += 1
+        written(g.data)
 
 
 def _norm(arrays: list[np.ndarray], p: float) -> float:
