@@ -1,35 +1,37 @@
 /* The sizes gemm works in, and the copies of a and b that it reads.
  *
  * What each copy gains is measured in float32 with AVX-512 (L1 48 KB, L2 1.25 MB), one core. */
-#undef MR
 #undef NR
-#define NR (2 * VL) /* columns of a tile */
-#if VEC_BYTES == 64
-#define MR 12 /* rows of a tile: 24 of 32 registers are sums */
-#else
-#define MR 6 /* 12 of 16 */
-#endif
+#define NR (PARTS * VL) /* columns of a tile */
 #ifndef MG_MIN
 #define MG_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define KC 256  /* a panel of b, (KC, NR), is 16 KB with 32-byte vectors: half of L1 */
-#define MC 120  /* a block of a, (MC, KC), is 120 KB of float: part of L2. A multiple of MR */
-#define NC 1024 /* columns of b packed at a time */
-#define WIDE 8  /* vectors in the widest tile, of one row */
+/* A tile is MR rows by PARTS vectors. From L1, with 32 registers, 6 x 4 reaches 0.985 of the peak
+ * and 12 x 2, which loads more often than it multiplies, 0.915; with 16, 6 x 2 reaches 0.99. */
+#define MR 6
+#if VEC_BYTES == 64
+#define PARTS 4 /* 24 of 32 registers are sums */
+#define TALL 12 /* rows of a tile of one or two vectors */
+#else
+#define PARTS 2 /* 12 of 16 */
+#define TALL MR
+#endif
+#define KC 256                   /* a tile's rows of a, (MR, KC), are 6 KB of float */
+#define MC 120                   /* rows of a packed at a time, (MC, KC): part of L2 */
+#define NC (2048 / sizeof(real)) /* columns of b packed at a time: (KC, NC) is half of L2 */
+#define WIDE 8                   /* vectors in the widest tile, of one row */
 
-/* b is read in place for few rows, or where the block is small: 64^3 runs at 146 GF/s so and at 84
- * packed. Larger, rows of 4 KB collide in the cache: 1024^3 gains 1.8 from packing. */
+/* b is read in place for few rows, or where the block is small. Larger, rows of 4 KB collide in the
+ * cache. */
 #define IN_PLACE_ROWS 36
 #define IN_PLACE_BYTES 65536
-/* a is packed where so many columns share the cost, and b is. A tile then reads one stream, at
- * offsets known to the compiler: 256^3 with a transposed gains 1.4, 512^3 1.08 (1.2 transposed);
- * (2048, 256) @ (256, 103), where the copies cost too much, would lose 12 %. */
-#define COPY_COLUMNS (cs_a == 1 ? 200 : 100)
-/* A tile of a larger c is fetched while its sums are made: 512^3 gains 10 %, (2048, 64) @ (64,
- * 1024) 24 %; where c is in L2 already, 64^3 would lose 3 %. */
+/* A transposed a is packed where so many columns share the cost, and b is: a tile then reads one
+ * stream, at offsets known to the compiler. 256^3 gains 1.4, 512^3 1.2. One with contiguous rows is
+ * read as it lies: 512^3 gains 1.06, 128^3 1.2. */
+#define COPY_COLUMNS 100
+/* A tile of a larger c is fetched while its sums are made: 512^3 gains 7 %. */
 #define FETCH_BYTES 262144
-/* For so few products an element, writing such a c is most of the work: it is written by whole
- * rows, not a panel at a time. (2048, 64) @ (64, 1024) gains 19 %, with k = 128 10 %, with k = 256
- * 2 %. */
+/* With so few products an element, writing such a c is most of the work: where b is read in place,
+ * it too is written by whole rows. */
 #define FLAT_K 128
 #endif
 
@@ -102,23 +104,32 @@ static void FN(copy_matrix)(real *dst, size_t ld, const real *src, ptrdiff_t rs,
             dst[i * ld + j] = src[(ptrdiff_t)i * rs + (ptrdiff_t)j * cs];
 }
 
-/* dst: panels (k, NR) of b, one after the other, the last one filled up with zeros; it is only
- * (k, VL) where VL columns hold what is left. */
+/* How many of `left` vectors the next panel of b has: the widest, but no narrow one left over.
+ * Without a division, for a tile of k = 16 takes only some 100 cycles. */
+MG_INLINE size_t FN(panel_parts)(size_t left) {
+    return PARTS == 4 && (left == 5 || left == 6) ? 3 : MG_MIN(left, PARTS);
+}
+
+/* dst (k, parts * VL) = as many whole vectors of each row of b. Inlined where `parts` is known. */
+MG_INLINE void FN(pack_rows)(real *dst, const real *b, ptrdiff_t rs, size_t k, size_t parts) {
+    for (size_t p = 0; p < k; p++, b += rs, dst += parts * VL)
+        for (size_t v = 0; v < parts; v++)
+            FN(store)(dst + v * VL, FN(load)(b + v * VL));
+}
+
+/* dst: panels (k, parts * VL) of b, one after the other, the last one filled up with zeros. */
 static void FN(pack_b)(real *dst, const real *b, ptrdiff_t rs, ptrdiff_t cs, size_t k, size_t n) {
-    for (size_t j = 0; j < n; j += NR) {
-        size_t cols = MG_MIN(n - j, NR), width = cols > VL ? NR : VL;
+    for (size_t j = 0, width; j < n; j += width, dst += k * width) {
+        size_t parts = FN(panel_parts)((n - j + VL - 1) / VL), cols;
         const real *from = b + (ptrdiff_t)j * cs;
-        if (cs == 1 && cols == NR)
-            for (size_t p = 0; p < k; p++, from += rs) {
-                FN(store)(dst + p * NR, FN(load)(from));
-                FN(store)(dst + p * NR + VL, FN(load)(from + VL));
-            }
-        else {
-            if (cols < width)
-                memset(dst, 0, k * width * sizeof(real));
-            FN(copy_matrix)(dst, width, from, rs, cs, k, cols);
+        width = parts * VL, cols = MG_MIN(n - j, width);
+        if (cs == 1 && cols == NR) {
+            FN(pack_rows)(dst, from, rs, k, PARTS);
+            continue;
         }
-        dst += k * width;
+        if (cols < width)
+            memset(dst, 0, k * width * sizeof(real));
+        FN(copy_matrix)(dst, width, from, rs, cs, k, cols);
     }
 }
 
@@ -137,8 +148,6 @@ static void FN(pack_a)(real *dst, const real *a, ptrdiff_t rs, ptrdiff_t cs, siz
         rows = least + (i < taller);
         if (rs == 1 && rows == MR)
             FN(pack_tile)(dst, a, 1, cs, MR, k);
-        else if (cs == 1 && rows == MR)
-            FN(pack_tile)(dst, a, rs, 1, MR, k);
         else
             FN(pack_tile)(dst, a, rs, cs, rows, k);
     }
