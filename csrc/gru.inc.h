@@ -13,16 +13,6 @@
  * Kept for backward: the four blocks, with the output 5 numbers for each step, row and unit. There,
  * ggates has the gradients of the same four: W's gates are blocks 1 to 3, U's blocks 0 to 2. */
 
-/* U (3H, H) with its gates in the order n r z; NULL without memory, the caller frees it. */
-static real *FN(gru_turned)(const real *w_hh, size_t H) {
-    real *turned = mg_allocate(3 * H * H * sizeof(real) + 1);
-    if (turned) {
-        FN(copy_or_zero)(turned, w_hh + 2 * H * H, H * H);
-        FN(copy_or_zero)(turned + H * H, w_hh, 2 * H * H);
-    }
-    return turned;
-}
-
 /* gates (4, H), h_before and h (H), each from the first of the n units on. */
 MG_INLINE void FN(gru_cell)(real *gates, const real *h_before, real *h, size_t H, size_t lanes,
                             int keep) {
@@ -69,10 +59,8 @@ static int FN(gru_forward)(real *output, real *gates, const real *x, const real 
                             .hh = FN(gate_panels)(H, 3, H),
                             .step = FN(gru_step),
                             .b_hn = b_hh ? b_hh + 2 * H : NULL};
-    real *turned = FN(gru_turned)(w_hh, H);
-    int result = turned ? FN(run_forward)(&f, w_ih, turned, b_ih, b_hh, 2 * H) : -1;
-    mg_release(turned);
-    return result;
+    f.hh.turn = 2; /* n r z */
+    return FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 2 * H);
 }
 
 /* gates and ggates (4, H), h_before, gy or NULL, gh (H), from the first of the n units on. */
@@ -103,6 +91,16 @@ static void FN(gru_cells_back)(const struct FN(backward) * f, size_t t, struct m
                               h_before + at, f->gy ? f->gy + first + at : NULL, f->gh + at, H,
                               mg_least(VL, H - u));
         }
+}
+
+/* U (3H, H) with its gates in the order n r z; NULL without memory, the caller frees it. */
+static real *FN(gru_turned)(const real *w_hh, size_t H) {
+    real *turned = mg_allocate(3 * H * H * sizeof(real) + 1);
+    if (turned) {
+        FN(copy_or_zero)(turned, w_hh + 2 * H * H, H * H);
+        FN(copy_or_zero)(turned + H * H, w_hh, 2 * H * H);
+    }
+    return turned;
 }
 
 static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,

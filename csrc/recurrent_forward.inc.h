@@ -36,17 +36,6 @@ struct FN(forward) {
     int relu;          /* RNN */
 };
 
-MG_INLINE vec FN(load_lanes)(const real *p, size_t n) {
-    return n == VL ? FN(load)(p) : FN(load_part)(p, n);
-}
-
-MG_INLINE void FN(store_lanes)(real *p, vec v, size_t n) {
-    if (n == VL)
-        FN(store)(p, v);
-    else
-        FN(store_part)(p, v, n);
-}
-
 /* `from` NULL: zeros. */
 static void FN(copy_or_zero)(real *to, const real *from, size_t n) {
     if (n > 0 && from)

@@ -64,6 +64,18 @@ MG_INLINE vec FN(load_part)(const real *p, size_t n) {
 
 MG_INLINE void FN(store_part)(real *p, vec v, size_t n) { memcpy(p, &v, n * sizeof(real)); }
 
+/* The same where n is VL more often than not. */
+MG_INLINE vec FN(load_lanes)(const real *p, size_t n) {
+    return n == VL ? FN(load)(p) : FN(load_part)(p, n);
+}
+
+MG_INLINE void FN(store_lanes)(real *p, vec v, size_t n) {
+    if (n == VL)
+        FN(store)(p, v);
+    else
+        FN(store_part)(p, v, n);
+}
+
 MG_INLINE vec FN(splat)(real x) { return x - (vec){0}; }
 
 /* Compare and select: two instructions. (A loop over the lanes is one, but falls apart into scalars

@@ -67,15 +67,17 @@ def test_matmul(isa: str, dtype: type, threads: int) -> None:
 @each_net
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("size", [(4, 3, 5, 7), (0, 2, 3, 4), (5, 17, 20, 42), (3, 1, 20, 171)])
+@pytest.mark.parametrize(
+    "size", [(4, 3, 5, 7), (0, 2, 3, 4), (5, 17, 20, 42), (3, 1, 20, 171), (1, 2, 9, 21)]
+)
 def test_recurrent(net: str, isa: str, dtype: type, threads: int, size: tuple) -> None:
     native.select_isa(isa)
     native.set_num_threads(threads)
     a = layer(net, *size, dtype)
     output, *_, saved = forward(native, net, a)
-    asked = 2 if net == "gru" else 1  # it turns the order of its gates
     for keep in (True, False):
-        assert failures(lambda keep=keep: forward(native, net, a, keep)[:-1]) >= asked
+        assert failures(lambda keep=keep: forward(native, net, a, keep)[:-1]) >= 1
+    asked = 2 if net == "gru" else 1  # it turns the order of its gates
     for need_x in (True, False):
         found = failures(
             lambda need_x=need_x: backward(native, net, a, output, saved, need_x, False)

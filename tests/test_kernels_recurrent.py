@@ -112,6 +112,8 @@ sizes = st.tuples(
     st.one_of(st.integers(0, 20), st.sampled_from([31, 32, 33, 63, 64, 65, 130])),
 )
 
+edges = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 63, 64, 65, 130]))
+
 
 @each_dtype
 @each_isa
@@ -136,7 +138,9 @@ def test_as_the_reference(net, isa, dtype, size, seed, left_out) -> None:
 @each_dtype
 @each_isa
 @each_net
-@pytest.mark.parametrize("size", [(9, 16, 20, 48), (3, 2, 40, 340), (70, 9, 33, 35)])
+@pytest.mark.parametrize(
+    "size", [(9, 16, 20, 48), (3, 2, 40, 340), (70, 9, 33, 35), (1, 1, 40, 340), (1, 3, 19, 257)]
+)
 def test_same_bits_for_any_number_of_threads(net, isa, dtype, size) -> None:
     native.select_isa(isa)
     a = layer(net, *size, dtype)
@@ -150,6 +154,43 @@ def test_same_bits_for_any_number_of_threads(net, isa, dtype, size) -> None:
     for other in results[1:]:
         assert_same_bits(other, results[0])
     assert_close(results[0], run(reference, net, a), TOLERANCE[dtype])
+
+
+@each_dtype
+@each_isa
+@each_net
+@settings(max_examples=30, deadline=None)
+@given(B=st.integers(1, 6), I=edges, H=edges, seed=st.integers(0, 99), bias=st.booleans())
+def test_one_step_of_few_rows(net, isa, dtype, B, I, H, seed, bias) -> None:
+    """Weights are read as they lie: what borders on them is not, nor is an infinity spread."""
+    native.select_isa(isa)
+    a = layer(net, 1, B, I, H, dtype, seed)
+    for name in ("w_ih", "w_hh", "b_ih", "b_hh", "x", "h0"):
+        around = np.full(a[name].size + 64, np.nan, dtype)
+        around[32:-32] = a[name].ravel()
+        a[name] = around[32:-32].reshape(a[name].shape)
+    if not bias:
+        del a["b_ih"], a["b_hh"]
+    assert_close(run(native, net, a), run(reference, net, a), TOLERANCE[dtype])
+    if net == "rnn_relu":
+        a["w_ih"][0, -1], a["x"][0, 0, -1] = np.inf, 1.0
+        output = forward(native, net, a)[0]
+        assert np.isinf(output[0, 0, 0])
+        assert np.isfinite(output[0, :, 1:]).all()
+
+
+@each_dtype
+@each_isa
+@each_net
+@pytest.mark.parametrize("B", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("I", "H"), [(5, 7), (33, 40), (64, 64), (20, 130)])
+def test_one_step_has_the_bits_of_the_first_of_several(net, isa, dtype, B, I, H) -> None:
+    native.select_isa(isa)
+    a = layer(net, 3, B, I, H, dtype)
+    whole = forward(native, net, a)[0]
+    for keep in (True, False):
+        one = forward(native, net, a | {"x": a["x"][:1]}, keep)[0]
+        np.testing.assert_array_equal(one[0], whole[0])
 
 
 @each_net

@@ -116,6 +116,67 @@ def test_copies_stores_and_replaced_weights_are_followed():
     assert np.abs(layer(x)[0].data - wanted).max() > 1e-3
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("form", ["(T, B, I)", "batch_first", "(T, I)", "mask", "packed"])
+@pytest.mark.parametrize(
+    "options", [{}, {"num_layers": 2, "bidirectional": True, "dropout": 0.5}, {"learn_h0": True}]
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
+    layer = getattr(nn, kind)(3, 5, bias=bias, batch_first=form == "batch_first", **options).eval()
+    for p in layer.parameters():
+        nn.init.normal_(p)
+    for T in (1, 4):
+        x, more = mg.randn(*((T, 3) if form == "(T, I)" else (T, 2, 3))), {}
+        if form == "mask":
+            more["mask"] = np.array([[True, t == 0] for t in range(T)])
+        if form == "packed":
+            x = pack_padded_sequence(x, [T, 1])
+        wanted, states = layer(x, **more)
+        with mg.no_grad():
+            got, ends = layer(x, **more)
+        wanted, got = (y.data if form == "packed" else y for y in (wanted, got))
+        for a, b in zip((got, *as_tuple(ends)), (wanted, *as_tuple(states)), strict=True):
+            assert type(a) is mg.Tensor
+            assert b.requires_grad
+            assert not a.requires_grad
+            np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_inference_follows_every_change_of_a_weight():
+    layer, x = nn.LSTM(3, 5), mg.randn(1, 1, 3)
+
+    def followed() -> None:
+        with mg.no_grad():
+            got = layer(x)[0]
+        np.testing.assert_array_equal(got.data, layer(x)[0].data)
+        assert not any((got.data == before).all() for before in seen)
+        seen.append(got.data)
+
+    seen: list = []
+    followed()
+    w = layer.weight_ih_l0
+    w.data[...] = 0.1
+    followed()
+    w.detach().numpy()[0] += 1
+    followed()
+    nn.init.normal_(w)
+    followed()
+    layer.load_state_dict({n: v * 2 for n, v in layer.state_dict().items()})
+    followed()
+    layer.weight_ih_l0 = nn.Parameter(mg.randn(20, 3))
+    followed()
+    layer(x)[0].sum().backward()
+    mg.optim.SGD(layer.parameters(), lr=1.0).step()
+    followed()
+    layer.to(np.float64)
+    with (
+        pytest.raises(TypeError, match="input is float32, the parameters are float64"),
+        mg.no_grad(),
+    ):
+        layer(x)
+
+
 def test_repr():
     assert repr(nn.LSTM(3, 4, 2, dropout=0.1, bidirectional=True)) == (
         "LSTM(3, 4, num_layers=2, dropout=0.1, bidirectional=True)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,10 +80,16 @@ def _check(name: str, dtype: np.dtype, **wanted: tuple[Array | None, tuple[int, 
     return arrays
 
 
+@cache
+def _function(name: str, dtype: np.dtype) -> Callable[..., int]:
+    return getattr(lib, f"np_{name}_{KERNELS[dtype]}")
+
+
 def _run(name: str, dtype: np.dtype, *arguments: Any) -> None:
     """Calls np_{name}_f32 or _f64; arrays go by their id(), None as 0, which is NULL in C."""
-    function = getattr(lib, f"np_{name}_{KERNELS[dtype]}")
-    if function(*(0 if a is None else a if type(a) is int else id(a) for a in arguments)):
+    if _function(name, dtype)(
+        *[0 if a is None else a if type(a) is int else id(a) for a in arguments]
+    ):
         raise MemoryError(f"{name}: out of memory")
 
 

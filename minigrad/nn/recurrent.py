@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import kernels
-from minigrad.autograd import no_grad
+from minigrad.autograd import is_grad_enabled, no_grad
 from minigrad.creation import generator
 from minigrad.dtypes import get_default_dtype
 from minigrad.functions import stack
@@ -123,10 +123,22 @@ class RNNBase(Layered):
         output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
+    def _layers(self, x: Any, state: State, batch_sizes: Any) -> tuple[Any, State]:
+        """As in `Layered`; on arrays where nothing is recorded and kernels do it all: tensors for
+        all that lies between would cost a tenth of a small call."""
+        composed = self.fused is None or self.beyond or self._noted is not None
+        dropping = self.training and (self.dropout or self.recurrent_dropout)
+        if is_grad_enabled() or composed or dropping or self.checkpoint is not None:
+            return super()._layers(x, state, batch_sizes)
+        y, last = super()._layers(x.data, tuple([s.data for s in state]), batch_sizes)
+        return Tensor.box(y), tuple([Tensor.box(s) for s in last])
+
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
-        weights = self.trained(row)
+        weights: list[Any] = self.trained(row)
+        if isinstance(x, np.ndarray):
+            weights = [w.data for w in weights]
         if self.fused is None or self.beyond or drop is not None or self._noted is not None:
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
