@@ -237,15 +237,15 @@ class Primitive:
             return finish(wanted, (a, b), [x, y], z) if wanted else z
 
         def several(*args: Any) -> Any:
-            wanted, bit, pool = 0, 1, []
+            wanted, bit, pool, boxed = 0, 1, [], False
             for a in args:
                 if isinstance(a, Value):
+                    boxed = True
                     wanted |= bit if a.requires_grad else 0
                     a = a.data
                 pool.append(a)
                 bit += bit
             y, extra = forward(*pool) if self.extra else (forward(*pool), None)
-            boxed = any(isinstance(a, Value) for a in args)
             return finish(wanted + bit, args, pool, y, extra) if boxed else y
 
         fixed = not self.extra and all(isinstance(at, int) for at in self._where.values())

@@ -340,3 +340,83 @@ def test_inspect_takes_first_states_and_no_packed_input():
         layer.inspect(x[..., :2])
     assert layer.explain().startswith("LSTM: fused")
     assert layer(x)[0].requires_grad
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("form", ["batch", "batch_first", "unbatched"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_without_a_graph_the_same_bits(name, dtype, num_layers, form, bias):
+    layer = getattr(nn, name)(
+        5, 18, num_layers, bias=bias, batch_first=form == "batch_first", dtype=dtype
+    )
+    for shape in [(1, 2, 5), (3, 1, 5), (4, 6, 5)]:
+        x = mg.randn(*(shape[1:] if form == "unbatched" else shape), dtype=dtype)
+        hx = None
+        for _ in range(2):
+            y, state = layer(x, hx)
+            with mg.no_grad():
+                assert layer._unrecorded(x, hx) is not None
+                z, other = layer(x, hx)
+            states = [(s if name == "LSTM" else (s,)) for s in (state, other)]
+            for a, b in zip((y, *states[0]), (z, *states[1]), strict=True):
+                assert (a.dtype, a.shape) == (b.dtype, b.shape)
+                np.testing.assert_array_equal(a.data, b.data)
+                assert a.requires_grad
+                assert not b.requires_grad
+            hx = state
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_without_a_graph_weights_are_read_anew(name):
+    layer = getattr(nn, name)(4, 6, dtype="float64")
+    x = mg.randn(1, 1, 4, dtype="float64")
+
+    def check() -> None:
+        with mg.no_grad():
+            found = layer(x)[0].data
+        np.testing.assert_array_equal(found, layer(x)[0].data)
+        assert not any(np.array_equal(found, old) for old in seen)
+        seen.append(found)
+
+    seen: list[np.ndarray] = []
+    check()
+    layer(x)[0].sum().backward()
+    mg.optim.SGD(layer.parameters(), lr=0.1).step()
+    check()
+    layer.load_state_dict({n: p + 0.1 for n, p in layer.state_dict().items()})
+    check()
+    nn.init.uniform_(layer.weight_hh_l0)
+    nn.init.uniform_(layer.weight_ih_l0)
+    check()
+    layer.weight_ih_l0.data[...] *= 2
+    check()
+    layer.weight_ih_l0 = nn.Parameter(layer.weight_ih_l0.detach() + 0.5)
+    check()
+    x = x.to("float32")
+    layer.to("float32")
+    check()
+
+
+def test_without_a_graph_the_same_errors():
+    layer, x = nn.LSTM(3, 4), mg.randn(2, 1, 3)
+    h = mg.zeros(1, 1, 4)
+    cases = [
+        (mg.randn(2, 1, 5), None),
+        (mg.randn(2, 1, 3, dtype="float64"), None),
+        (mg.zeros(0, 1, 3), None),
+        (mg.zeros(3), None),
+        (np.zeros((2, 1, 3)), None),
+        (x, h),
+        (x, (h, mg.zeros(1, 2, 4))),
+        (x, (h[0], h)),
+        (x, (h, h.to("float64"))),
+        (x, (h, h.numpy())),
+    ]
+    for input, hx in cases:
+        with pytest.raises((TypeError, ValueError)) as recorded:
+            layer(input, hx)
+        with mg.no_grad(), pytest.raises(recorded.type) as unrecorded:
+            layer(input, hx)
+        assert str(unrecorded.value) == str(recorded.value)

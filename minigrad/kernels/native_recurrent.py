@@ -70,7 +70,7 @@ def _check(name: str, dtype: np.dtype, **wanted: tuple[Array | None, tuple[int, 
     arrays = []
     for argument, (x, shape) in wanted.items():
         if x is not None:
-            if x.dtype != dtype:
+            if x.dtype is not dtype and x.dtype != dtype:
                 raise ValueError(f"{name}: {argument} is {x.dtype}, expected {dtype}, as x is")
             if x.shape != shape:
                 raise ValueError(f"{name}: {argument} has shape {x.shape}, expected {shape}")
