@@ -308,6 +308,7 @@ def test_kept_memory_is_used_again_but_never_while_someone_holds_it():
     dtype = np.dtype(np.float32)
     kept = native_recurrent.Kept(dtype, (3, 1, 20), (4, 1, 5))
     gates, addresses = kept[0], [a.ctypes.data for a in kept]
+    assert all(address % 64 == 0 for address in addresses)
     del kept
     again = native_recurrent.Kept(dtype, (3, 1, 20), (4, 1, 5))
     assert again[0].ctypes.data != addresses[0]  # `gates` still is the first
