@@ -56,10 +56,10 @@ static void lstm(struct results *r, size_t i) {
     const float *v = numbers;
     float *gates = room(T * B * 4 * H), *cells = room((T + 1) * B * H);
     int failed = mg_lstm_forward_f32(r->lstm[i].output, r->lstm[i].c_n, gates, cells, v, v + 1,
-                                     v + 2, v + 3, v + 4, v + 5, NULL, T, B, I, H);
+                                     v + 2, v + 3, v + 4, v + 5, NULL, NULL, T, B, I, H);
     failed |= mg_lstm_backward_f32(r->lstm[i].gx, r->lstm[i].gh0, r->lstm[i].gc0, r->lstm[i].gw_ih,
                                    r->lstm[i].gw_hh, r->lstm[i].gb, v + 6, v + 7, NULL, v, v + 1,
-                                   v + 3, v + 4, r->lstm[i].output, gates, cells, T, B, I, H);
+                                   v + 3, v + 4, r->lstm[i].output, gates, cells, NULL, T, B, I, H);
     if (failed)
         abort();
     free(gates);
