@@ -379,7 +379,7 @@ def steps(kind):
         states = [np.zeros((2, 3))] * (2 if kind == "LSTM" else 1)
         options = ["tanh"] if kind == "RNN" else []
         forward = getattr(reference, f"{kind.lower()}_forward")
-        return forward(x, *states, *weights, *options, False)[0]
+        return forward(x, *states, *weights, None, *options, False)[0]
 
     return value
 
