@@ -97,6 +97,13 @@ def _flat(a: Array) -> Array:
     return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
+def _projected(x: Array, w_ih: Array, batch_sizes: Array | None) -> Array:
+    """x W^T (N, gH), step by step: the bits of one do not depend on how many others there are."""
+    flat = _flat(x)
+    steps = [flat[rows] @ w_ih.T for rows in steps_of(x, batch_sizes)]
+    return np.concatenate([flat[:0] @ w_ih.T, *steps])
+
+
 def _before(h0: Array, output: Array, steps: list[slice]) -> Array:
     """h_{t-1} of each row of x (N, H)."""
     states = [h0, *(output[rows] for rows in steps)]
@@ -129,7 +136,7 @@ def lstm_forward(
     c0 before the others; N = T B where x is not packed.
     """
     steps, B, H = steps_of(x, batch_sizes), *h0.shape
-    gates = _flat(x @ w_ih.T)  # (N, 4H)
+    gates = _projected(x, w_ih, batch_sizes)  # (N, 4H)
     for bias in (b_ih, b_hh):
         if bias is not None:
             gates += bias
@@ -228,7 +235,7 @@ def gru_forward(
     again (None unless `keep`): here gates (N, 4H), the blocks s r z n.
     """
     H = w_hh.shape[1]
-    from_x = _flat(x @ w_ih.T)  # (N, 3H)
+    from_x = _projected(x, w_ih, batch_sizes)  # (N, 3H)
     if b_ih is not None:
         from_x += b_ih
     output = np.empty((len(from_x), H), from_x.dtype)
@@ -322,7 +329,7 @@ def rnn_forward(
     needs only the output.
     """
     activation = relu if is_relu("rnn_forward", nonlinearity) else tanh
-    output = _flat(x @ w_ih.T)  # (N, H): inputs of the nonlinearity, then, in place, h_t
+    output = _projected(x, w_ih, batch_sizes)  # (N, H): inputs of the nonlinearity, then, in place, h_t
     for bias in (b_ih, b_hh):
         if bias is not None:
             output += bias
