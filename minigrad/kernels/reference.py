@@ -329,7 +329,7 @@ def rnn_forward(
     needs only the output.
     """
     activation = relu if is_relu("rnn_forward", nonlinearity) else tanh
-    output = _projected(x, w_ih, batch_sizes)  # (N, H): inputs of the nonlinearity, then, in place, h_t
+    output = _projected(x, w_ih, batch_sizes)  # (N, H): what tanh takes, then, in place, h_t
     for bias in (b_ih, b_hh):
         if bias is not None:
             output += bias
