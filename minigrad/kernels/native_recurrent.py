@@ -100,7 +100,7 @@ class Kept(list):
     Touching fresh pages took a sixth of a language model's training step (T=64, B=32, H=256: 2600
     page faults, 100 ms of CPU time against 88). At most SPARE_BYTES wait for their next use. Packed
     batches have a size of their own each: room for up to an eighth more fits many of them. Each
-    array begins with a cache line: the gates are written by whole lines (1.1 times as fast).
+    array begins with a cache line: the gates are written by whole lines (1.02 to 1.1).
     """
 
     spare: ClassVar[dict[Any, list[Array]]] = {}  # by number of elements and dtype

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.creation import generator
 from minigrad.functions import cat, stack, where
 from minigrad.ops.indexing import getitem
-from minigrad.ops.recurrent import put_rows, take_rows
+from minigrad.ops.recurrent import lengths_of, put_rows, take_rows
 from minigrad.ops.shape import transpose
 from minigrad.tensor import Tensor
 
@@ -73,8 +73,7 @@ class PackedSequence(_Packed):
     @property
     def lengths(self) -> np.ndarray:
         """(B): the lengths, in packed order, so never growing"""
-        sizes = self.batch_sizes.data
-        return (sizes[:, None] > np.arange(sizes[0])).sum(0)
+        return lengths_of(self.batch_sizes.data)
 
     def steps(self, start: int, stop: int) -> PackedSequence:
         """Steps start .. stop - 1, in packed order, of the sequences that have step `start`."""
