@@ -11,7 +11,7 @@ from recurrent_equations import complex_step
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.nn.decoding import beam_search, generate, greedy, log_softmax, sampler
-from minigrad.nn.sequence import pack_padded_sequence
+from minigrad.nn.sequence import length_mask, pack_padded_sequence, pad_packed_sequence
 from minigrad.nn.utils import clip_grad_norm_
 
 F = nn.functional
@@ -51,6 +51,20 @@ def test_many_to_one_remembers_the_first_symbol():
     packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
     assert learn(model, lambda: F.cross_entropy(model(packed), y), 60) < 0.05
     assert model(x).shape == (32, 2)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@mg.no_grad()
+def test_a_mask_leaves_out_what_packing_leaves_out(bidirectional):
+    rnn, x, lengths = nn.GRU(2, 3, bidirectional=bidirectional), mg.randn(6, 4, 2), [6, 2, 4, 1]
+    head = nn.Linear(3 * (1 + bidirectional), 2)
+    packed, mask = pack_padded_sequence(x, lengths, enforce_sorted=False), length_mask(lengths, 6)
+    one, many = nn.ManyToOne(rnn, head), nn.ManyToMany(rnn, head)
+    np.testing.assert_allclose(one(x, mask=mask), one(packed), rtol=1e-6)
+    wanted, _ = pad_packed_sequence(many(packed)[0])
+    found, _ = many(x, mask=mask)
+    np.testing.assert_allclose(found[mask], wanted[mask], rtol=1e-5)
+    np.testing.assert_array_equal(found[~mask], head.bias.expand(11, 2))
 
 
 def test_aligned_deep_network_learns_parity():

@@ -31,28 +31,31 @@ from .sequence import PackedSequence, length_mask
 class ManyToOne(Module):
     """y = head(h_n of the last layer): (T, B, I), or packed -> (B, O)
 
-    Of both directions, side by side, if there are two: head takes D*H.
+    Of both directions, side by side, if there are two: head takes D*H. mask (T, B), as the layer's.
     """
 
     def __init__(self, rnn: Any, head: Module) -> None:
         super().__init__()
         self.rnn, self.head = rnn, head
 
-    def forward(self, input: Any, hx: Any = None) -> Tensor:
-        _, last = self.rnn(input, hx)
+    def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> Tensor:
+        _, last = self.rnn(input, hx, mask=mask)
         h_n = last if isinstance(last, Tensor) else last[0]
         return self.head(cat(list(h_n[-len(self.rnn.directions) :]), dim=-1))
 
 
 class ManyToMany(Module):
-    """y_t = head(h_t), (T, B, I) -> (T, B, O), packed -> packed; returns y and the last state"""
+    """y_t = head(h_t), (T, B, I) -> (T, B, O), packed -> packed; returns y and the last state
+
+    mask (T, B), as the layer's: y is head(0) where there is no step.
+    """
 
     def __init__(self, rnn: Any, head: Module) -> None:
         super().__init__()
         self.rnn, self.head = rnn, head
 
-    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        output, last = self.rnn(input, hx)
+    def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> tuple[Any, Any]:
+        output, last = self.rnn(input, hx, mask=mask)
         if isinstance(output, PackedSequence):
             return output.like(self.head(output.data)), last
         return self.head(output), last
