@@ -21,7 +21,8 @@ HEADER = "\n".join(
 # csrc/array.h, for cffi: numpy's arrays by their id().
 ARRAYS = "".join(
     [
-        "void np_start(uintptr_t f32, uintptr_t f64); void *np_data(uintptr_t id);",
+        "void np_start(uintptr_t f32, uintptr_t f64, uintptr_t array);",
+        "void *np_data(uintptr_t id); int np_fit(const char *form, const uintptr_t *ids);",
         *(f"int direct_{name}(uintptr_t y, uintptr_t x);" for name in ("tanh", "sigmoid", "relu")),
         *(
             f"int direct_{name}_grad(uintptr_t gx, uintptr_t gy, uintptr_t y);"

@@ -237,16 +237,20 @@ class Primitive:
             return finish(wanted, (a, b), [x, y], z) if wanted else z
 
         def several(*args: Any) -> Any:
-            wanted, bit, pool, boxed = 0, 1, [], False
             for a in args:
                 if isinstance(a, Value):
-                    boxed = True
+                    break
+            else:
+                return forward(*args)[0] if self.extra else forward(*args)
+            wanted, bit, pool = 0, 1, []
+            for a in args:
+                if isinstance(a, Value):
                     wanted |= bit if a.requires_grad else 0
                     a = a.data
                 pool.append(a)
                 bit += bit
             y, extra = forward(*pool) if self.extra else (forward(*pool), None)
-            return finish(wanted + bit, args, pool, y, extra) if boxed else y
+            return finish(wanted + bit, args, pool, y, extra)
 
         fixed = not self.extra and all(isinstance(at, int) for at in self._where.values())
         function = {1: one, 2: two}.get(len(self._where), several) if fixed else several

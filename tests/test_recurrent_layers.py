@@ -12,6 +12,7 @@ from recurrent_modules import CELLS, F64, Mine, as_tuple, random, randomized
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.nn.inference import unrecorded
 from minigrad.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 # ------------------------------------------------------------------------ masks, packed, hx
@@ -357,7 +358,7 @@ def test_without_a_graph_the_same_bits(name, dtype, num_layers, form, bias):
         for _ in range(2):
             y, state = layer(x, hx)
             with mg.no_grad():
-                assert layer._unrecorded(x, hx) is not None
+                assert unrecorded(layer, x, hx) is not None
                 z, other = layer(x, hx)
             states = [(s if name == "LSTM" else (s,)) for s in (state, other)]
             for a, b in zip((y, *states[0]), (z, *states[1]), strict=True):

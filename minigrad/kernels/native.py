@@ -90,7 +90,7 @@ def _start() -> None:
     probe = np.empty(1)
     if int(ffi.cast("uintptr_t", lib.np_data(id(probe)))) != probe.ctypes.data:
         raise ImportError("this Python keeps a numpy array's address where C does not find it")
-    lib.np_start(id(F32), id(F64))
+    lib.np_start(id(F32), id(F64), id(Array))
 
 
 _start()

@@ -10,13 +10,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from minigrad import kernels
-from minigrad.autograd import no_grad, recording
+from minigrad.autograd import no_grad
 from minigrad.creation import generator
 from minigrad.dtypes import get_default_dtype
 from minigrad.functions import stack
@@ -27,6 +26,7 @@ from . import functional as F
 from . import init
 from .cells import Cell, GRUCell, LSTMCell, RNNCell, State
 from .container import ModuleList
+from .inference import unrecorded
 from .layers import positive
 from .module import Module
 from .sequence import PackedSequence
@@ -125,73 +125,16 @@ class RNNBase(Layered):
         return output, *last
 
     def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> tuple[Any, Any]:
-        found = self._unrecorded(input, hx) if mask is None else None
+        found = unrecorded(self, input, hx) if mask is None else None
         return super().forward(input, hx, mask=mask) if found is None else found
 
-    def _unrecorded(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
-        """What `Layered.forward` would return, without its tensors: half the time of a single step
-
-        None where there is a graph to record, or anything else than layers of kernels on arrays
-        that fit: dropout, two directions, an error.
-        """
-        weights = [self.trained(row) for row in range(self.rows)]
-        if recording(input, *chain(*weights)) or not self._plain():
-            return None
-        given = self._arrays(input, hx)
-        if given is None:
-            return None
-        x, states = given  # (T, B, I); (L, B, S) each
-        fused: Any = self.fused
-        ends, biases = [], () if self.bias else (None, None)
-        for row, tensors in enumerate(weights):
-            arrays = (*[w.data for w in tensors], *biases)
-            x, *last = fused(x, [s[row] for s in states], arrays, partial(self._composed, None))
-            ends.append(last)
-        batch = x.shape[1:2] if input.ndim == 3 else ()
-        if not batch:
-            x = x[:, 0]
-        elif self.batch_first:
-            x = x.transpose(1, 0, 2)
-        shape = (self.rows, *batch, x.shape[-1])
-        lasts = ends[0] if self.rows == 1 else map(np.stack, zip(*ends, strict=True))
-        found = tuple([Tensor.box(last.reshape(shape)) for last in lasts])
-        return Tensor.box(x), found[0] if self.single else found
-
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
         """Whether a call is one kernel after the other, as far as the layer can tell."""
-        if self.fused is None or self.beyond or self.bidirectional or self.checkpoint is not None:
+        if self.fused is None or self.beyond or self.bidirectional:
             return False
         if self.training and (self.dropout or self.recurrent_dropout):
             return False
         return self._noted is None and type(self).block is RNNBase.block
-
-    def _arrays(self, input: Any, hx: Any) -> tuple[np.ndarray, list[np.ndarray]] | None:
-        """Input (T, B, I) and first states (L, B, S); None if not all is as it has to be."""
-        if not isinstance(input, Tensor) or (hx is None and self.learn_h0):
-            return None
-        x = input.data
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size or x.dtype != self.dtype:
-            return None
-        given: tuple[int, ...] = (self.rows, self.state_sizes[0])
-        if x.ndim == 2:
-            x = x[:, None]
-        elif self.batch_first:
-            x = x.transpose(1, 0, 2)
-        T, B, _ = x.shape
-        shape = (given[0], B, given[1])
-        if T == 0:
-            return None
-        if hx is None:
-            return x, [np.zeros(shape, x.dtype) for _ in self.state_sizes]
-        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        if input.ndim == 3:
-            given = shape
-        if len(states) != len(self.state_sizes) or recording(*states):
-            return None
-        for s in states:
-            if not isinstance(s, Tensor) or s.data.shape != given or s.data.dtype != x.dtype:
-                return None
-        return x, [s.data.reshape(shape) for s in states]
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
