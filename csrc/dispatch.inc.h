@@ -50,17 +50,18 @@ int MG(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, 
 }
 
 int MG(gru_forward)(real *output, real *gates, const real *x, const real *h0, const real *w_ih,
-                    const real *w_hh, const real *b_ih, const real *b_hh, const size_t *first,
-                    size_t T, size_t B, size_t I, size_t H) {
-    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, first, T, B, I, H);
+                    const real *w_hh, const real *b_ih, const real *b_hh, int reset_after,
+                    const size_t *first, size_t T, size_t B, size_t I, size_t H) {
+    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, reset_after, first, T,
+                               B, I, H);
 }
 
 int MG(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
                      const real *gy, const real *gh_n, const real *x, const real *h0,
                      const real *w_ih, const real *w_hh, const real *output, const real *gates,
-                     const size_t *first, size_t T, size_t B, size_t I, size_t H) {
+                     int reset_after, const size_t *first, size_t T, size_t B, size_t I, size_t H) {
     return KERNEL(gru_backward)(gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, gy, gh_n, x, h0, w_ih, w_hh,
-                                output, gates, first, T, B, I, H);
+                                output, gates, reset_after, first, T, B, I, H);
 }
 
 int MG(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih, const real *w_hh,

@@ -66,6 +66,7 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
                             .steps = {first, T, B},
                             .I = I,
                             .H = H,
+                            .S = H,
                             .width = 4 * H,
                             .ih = FN(gate_panels)(I, 4, H),
                             .hh = FN(gate_panels)(H, 4, H),
@@ -73,7 +74,7 @@ static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, c
                             .cells = cells,
                             .c_n = c_n};
     FN(copy_or_zero)(gates ? cells : c_n, c0, B * H);
-    int result = FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 4 * H);
+    int result = FN(run_forward)(&f, w_ih, w_hh, NULL, b_ih, b_hh, 4 * H);
     if (gates)
         FN(last_rows)(c_n, c0, cells + B * H, &f.steps, H);
     return result;
@@ -116,24 +117,26 @@ static int FN(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *
                              const real *h0, const real *w_ih, const real *w_hh, const real *output,
                              const real *gates, const real *cells, const size_t *first, size_t T,
                              size_t B, size_t I, size_t H) {
-    struct FN(backward) f = {.gx = gx,
-                             .gh = gh0,
-                             .gc = gc0,
-                             .gy = gy,
-                             .x = x,
-                             .h0 = h0,
-                             .output = output,
-                             .gates = gates,
-                             .cells_kept = cells,
-                             .steps = {first, T, B},
-                             .I = I,
-                             .H = H,
-                             .width = 4 * H,
-                             .ih = FN(plain_panels)(4 * H, I),
-                             .hh = FN(plain_panels)(4 * H, H),
-                             .cells = FN(lstm_cells_back),
-                             .segments = {{gw_ih, gb, 0, 4 * H, 1}, {gw_hh, NULL, 0, 4 * H, 0}}};
+    struct FN(backward)
+        f = {.gx = gx,
+             .gh = gh0,
+             .gc = gc0,
+             .gy = gy,
+             .x = x,
+             .h0 = h0,
+             .output = output,
+             .gates = gates,
+             .cells_kept = cells,
+             .steps = {first, T, B},
+             .I = I,
+             .H = H,
+             .S = H,
+             .width = 4 * H,
+             .ih = FN(plain_panels)(4 * H, I),
+             .hh = FN(plain_panels)(4 * H, H),
+             .cells = FN(lstm_cells_back),
+             .segments = {{gw_ih, gb, 0, 4 * H, MG_X}, {gw_hh, NULL, 0, 4 * H, MG_H}}};
     FN(copy_or_zero)(gh0, gh_n, B * H);
     FN(copy_or_zero)(gc0, gc_n, B * H);
-    return FN(run_backward)(&f, w_ih, w_hh, 0);
+    return FN(run_backward)(&f, w_ih, w_hh, NULL, 0);
 }

@@ -104,24 +104,25 @@ int mg_lstm_backward_f64(double *gx, double *gh0, double *gc0, double *gw_ih, do
                          const double *x, const double *h0, const double *w_ih, const double *w_hh,
                          const double *output, const double *gates, const double *cells,
                          const size_t *first, size_t T, size_t B, size_t I, size_t H);
-/* kept: gates (N, 4H) */
+/* kept: gates (N, 4H); reset_after 0: (N, 3H) */
 int mg_gru_forward_f32(float *output, float *gates, const float *x, const float *h0,
                        const float *w_ih, const float *w_hh, const float *b_ih, const float *b_hh,
-                       const size_t *first, size_t T, size_t B, size_t I, size_t H);
+                       int reset_after, const size_t *first, size_t T, size_t B, size_t I,
+                       size_t H);
 int mg_gru_forward_f64(double *output, double *gates, const double *x, const double *h0,
                        const double *w_ih, const double *w_hh, const double *b_ih,
-                       const double *b_hh, const size_t *first, size_t T, size_t B, size_t I,
-                       size_t H);
+                       const double *b_hh, int reset_after, const size_t *first, size_t T, size_t B,
+                       size_t I, size_t H);
 int mg_gru_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb_ih,
                         float *gb_hh, const float *gy, const float *gh_n, const float *x,
                         const float *h0, const float *w_ih, const float *w_hh, const float *output,
-                        const float *gates, const size_t *first, size_t T, size_t B, size_t I,
-                        size_t H);
+                        const float *gates, int reset_after, const size_t *first, size_t T,
+                        size_t B, size_t I, size_t H);
 int mg_gru_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb_ih,
                         double *gb_hh, const double *gy, const double *gh_n, const double *x,
                         const double *h0, const double *w_ih, const double *w_hh,
-                        const double *output, const double *gates, const size_t *first, size_t T,
-                        size_t B, size_t I, size_t H);
+                        const double *output, const double *gates, int reset_after,
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H);
 /* relu: 0 for tanh */
 int mg_rnn_forward_f32(float *output, const float *x, const float *h0, const float *w_ih,
                        const float *w_hh, const float *b_ih, const float *b_hh, int relu,

@@ -14,7 +14,7 @@ native = pytest.importorskip("minigrad.kernels.native", reason="the C extension 
 native_recurrent = pytest.importorskip("minigrad.kernels.native_recurrent")
 Arrays = dict[str, Any]
 
-NETS = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}  # gates
+NETS = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_before": 3, "lstm": 4}  # gates
 STATES = {"lstm": ["h0", "c0"]}
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 
@@ -54,12 +54,18 @@ def layer(net: str, T: int, B: int, I: int, H: int, dtype: type, seed: int = 0) 
     }
 
 
+def kind_of(net: str) -> list[Any]:
+    """What a net's functions are told besides arrays."""
+    name, _, variant = net.partition("_")
+    return {"rnn": [variant], "gru": [not variant]}.get(name, [])
+
+
 def forward(kernels: Any, net: str, a: Arrays, keep: bool = True) -> list[Any]:
     """output, (c_n,) saved"""
     names = ["x", *STATES.get(net, ["h0"]), "w_ih", "w_hh", "b_ih", "b_hh"]
     function = getattr(kernels, f"{net[:4].rstrip('_')}_forward")
-    kind = [net[4:]] if net.startswith("rnn") else []
-    return list(function(*(a.get(name) for name in names), a.get("batch_sizes"), *kind, keep))
+    arguments = [*(a.get(name) for name in names), a.get("batch_sizes"), *kind_of(net), keep]
+    return list(function(*arguments))
 
 
 def backward(
@@ -68,14 +74,13 @@ def backward(
     """gx, gh0, (gc0,) gw_ih, gw_hh, the biases' gradients"""
     names = ["gy", "gh_n", *(["gc_n"] if net == "lstm" else []), "x", "h0", "w_ih", "w_hh"]
     function = getattr(kernels, f"{net[:4].rstrip('_')}_backward")
-    kind = [net[4:]] if net.startswith("rnn") else []
     return list(
         function(
             *(a.get(name) for name in names),
             output,
             saved,
             a.get("batch_sizes"),
-            *kind,
+            *kind_of(net),
             need_x,
             reuse,
         )

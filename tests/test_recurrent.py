@@ -208,5 +208,5 @@ def test_explain_says_which_path():
         said = nn.LSTM(2, 3, **option).explain()
         assert "composed" in said
         assert next(iter(option)) in said
-    assert "reset_after=False" in nn.GRU(2, 3, reset_after=False).explain()
+    assert "fused" in nn.GRU(2, 3, reset_after=False).explain()
     assert "Mine" in nn.Recurrent(Mine(2, 3)).explain()

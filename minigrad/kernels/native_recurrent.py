@@ -217,15 +217,16 @@ def gru_forward(
     b_ih: Array | None,
     b_hh: Array | None,
     batch_sizes: Array | None,
+    reset_after: bool,
     keep: bool,
 ) -> tuple[Array, Any]:
     """One GRU layer over a whole sequence: see `reference.gru_forward`.
 
     Kept for backward is gates (N, 4H), the blocks W_hn h + b_hn, r, z, n: with the output itself
-    5 numbers for each step, row and unit.
+    5 numbers for each step, row and unit. Without reset_after it is (N, 3H), r, z, n.
     """
     if x.dtype not in KERNELS:
-        return reference.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+        return reference.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep)
     first, N, T, B, I, H = _sizes("gru_forward", x, h0, batch_sizes)
     inputs = _check(
         "gru_forward",
@@ -238,8 +239,9 @@ def gru_forward(
         b_hh=(b_hh, (3 * H,)),
     )
     output = np.empty((*x.shape[:-1], H), x.dtype)
-    saved = Kept(x.dtype, (N, 4 * H)) if keep else (None,)
-    _run("gru_forward", x.dtype, output, *saved, *inputs, first, T, B, I, H)
+    after = int(reset_after)
+    saved = Kept(x.dtype, (N, (3 + after) * H)) if keep else (None,)
+    _run("gru_forward", x.dtype, output, *saved, *inputs, after, first, T, B, I, H)
     return output, saved if keep else None
 
 
@@ -253,14 +255,16 @@ def gru_backward(
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
+    reset_after: bool,
     need_x: bool,
     reuse: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array, Array]:
     """Gradients of `gru_forward`: see `reference.gru_backward`. `saved` stays as it was."""
     if x.dtype not in KERNELS:
         return reference.gru_backward(
-            gy, gh_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, need_x, reuse
+            gy, gh_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, reset_after, need_x, reuse
         )
+    after = int(reset_after)
     first, N, T, B, I, H = _sizes("gru_backward", x, h0, batch_sizes)
     inputs = _check(
         "gru_backward",
@@ -272,14 +276,15 @@ def gru_backward(
         w_ih=(w_ih, (3 * H, I)),
         w_hh=(w_hh, (3 * H, H)),
         output=(output, (*x.shape[:-1], H)),
-        gates=(saved[0], (N, 4 * H)),
+        gates=(saved[0], (N, (3 + after) * H)),
     )
     gx = np.empty(x.shape, x.dtype) if need_x else None
     gh0, gw_ih, gw_hh, gb_ih, gb_hh = _empty(
         x.dtype, (B, H), (3 * H, I), (3 * H, H), (3 * H,), (3 * H,)
     )
-    _run("gru_backward", x.dtype, gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, *inputs, first, T, B, I, H)
-    return gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh
+    made = gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh
+    _run("gru_backward", x.dtype, *made, *inputs, after, first, T, B, I, H)
+    return made
 
 
 def rnn_forward(

@@ -160,34 +160,40 @@ def gru_forward(
     b_ih: Array | None,
     b_hh: Array | None,
     batch_sizes: Array | None,
+    reset_after: bool,
     keep: bool,
 ) -> tuple[Array, Any]:
     """One GRU layer over a whole sequence, or over packed ones: see `lstm_forward`.
 
-        r, z = sigmoid(W x_t + U h_{t-1} + b)      s = U_n h_{t-1} + b_hn
-        n = tanh(W_n x_t + b_in + r s)             h_t = (1 - z) n + z h_{t-1}
+        r, z = sigmoid(W x_t + U h_{t-1} + b)
+        n = tanh(W_n x_t + b_in + r s), s = U_n h_{t-1} + b_hn; or, where the reset is not after
+        the product, n = tanh(W_n x_t + b_in + U_n (r h_{t-1}) + b_hn)
+        h_t = (1 - z) n + z h_{t-1}
 
     x (T, B, I), h0 (B, H), w_ih (3H, I), w_hh (3H, H), b_ih and b_hh (3H) or None, blocks r z n.
     Returns output (T, B, H) or (N, H) with h_t where x_t was, and what `gru_backward` wants to find
-    again (None unless `keep`): here gates (N, 4H), the blocks s r z n.
+    again (None unless `keep`): here gates (N, 4H), the blocks s r z n, or (N, 3H) without s.
     """
     H = w_hh.shape[1]
     from_x = _projected(x, w_ih, batch_sizes)  # (N, 3H)
     if b_ih is not None:
         from_x += b_ih
+    w_rz, w_n = np.split(w_hh, [2 * H])
+    b_rz, b_n = (0, 0) if b_hh is None else np.split(b_hh, [2 * H])
     output = np.empty((len(from_x), H), from_x.dtype)
-    gates = np.empty((len(from_x), 4 * H), from_x.dtype)
+    gates = np.empty((len(from_x), (4 if reset_after else 3) * H), from_x.dtype)
     h = h0.astype(from_x.dtype)  # (B, H)
     for rows in steps_of(x, batch_sizes):
         b = rows.stop - rows.start
-        from_h = h[:b] @ w_hh.T  # (b, 3H)
-        if b_hh is not None:
-            from_h += b_hh
-        rz = sigmoid(from_x[rows, : 2 * H] + from_h[:, : 2 * H])
+        rz = sigmoid(from_x[rows, : 2 * H] + (h[:b] @ w_rz.T + b_rz))
         r, z = np.split(rz, 2, axis=1)
-        s = from_h[:, 2 * H :]
-        n = tanh(from_x[rows, 2 * H :] + r * s)
-        gates[rows] = np.concatenate([s, r, z, n], axis=1)
+        if reset_after:
+            s = h[:b] @ w_n.T + b_n
+            n = tanh(from_x[rows, 2 * H :] + r * s)
+            gates[rows, :H] = s
+        else:
+            n = tanh(from_x[rows, 2 * H :] + ((r * h[:b]) @ w_n.T + b_n))
+        gates[rows, -3 * H :] = np.concatenate([rz, n], axis=1)
         output[rows] = h[:b] = (1 - z) * n + z * h[:b]
     return output.reshape(*x.shape[:-1], H), gates if keep else None
 
@@ -202,6 +208,7 @@ def gru_backward(
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
+    reset_after: bool,
     need_x: bool,
     reuse: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array, Array]:
@@ -211,29 +218,38 @@ def gru_backward(
     row of it; None stands for zeros. `need_x` False leaves gx out (None). `reuse` True lets `saved`
     be overwritten.
     Returns gx, as x, gh0 (B, H), gw_ih (3H, I), gw_hh (3H, H), gb_ih and gb_hh (3H), which
-    differ in the block n: there b_hh comes in under r.
+    differ in the block n where there b_hh comes in under r.
     """
     steps, N, H = steps_of(x, batch_sizes), len(saved), h0.shape[1]
+    w_rz, w_n = np.split(w_hh, [2 * H])
     from_x = np.empty((N, 3 * H), output.dtype)  # gradients of W x + b_ih, and of U h + b_hh
     from_h = np.empty((N, 3 * H), output.dtype)
     h_before = _before(h0, _flat(output), steps)  # (N, H): h_{t-1}
+    with_n = h_before if reset_after else saved[:, :H] * h_before  # (N, H): what U_n is given
     gh = np.zeros_like(h0) if gh_n is None else gh_n.copy()
     for rows in reversed(steps):
         b = rows.stop - rows.start
         if gy is not None:
             gh[:b] += _flat(gy)[rows]
-        s, r, z, n = np.split(saved[rows], 4, axis=1)
+        r, z, n = np.split(saved[rows, -3 * H :], 3, axis=1)
         gn = tanh_grad(gh[:b] * (1 - z), n)
         gz = sigmoid_grad(gh[:b] * (h_before[rows] - n), z)
-        gr = sigmoid_grad(gn * s, r)
+        gh[:b] *= z
+        if reset_after:
+            gr, gs = sigmoid_grad(gn * saved[rows, :H], r), gn * r
+            gh[:b] += gs @ w_n
+        else:
+            g, gs = gn @ w_n, gn  # (b, H): the gradient of r h_{t-1}
+            gr = sigmoid_grad(g * h_before[rows], r)
+            gh[:b] += g * r
         from_x[rows] = np.concatenate([gr, gz, gn], axis=1)
-        from_h[rows] = np.concatenate([gr, gz, gn * r], axis=1)
-        gh[:b] = gh[:b] * z + from_h[rows] @ w_hh
+        from_h[rows] = np.concatenate([gr, gz, gs], axis=1)
+        gh[:b] += from_h[rows, : 2 * H] @ w_rz
     return (
         (from_x @ w_ih).reshape(x.shape) if need_x else None,
         gh,
         from_x.T @ _flat(x),
-        from_h.T @ h_before,
+        np.concatenate([from_h[:, : 2 * H].T @ h_before, from_h[:, 2 * H :].T @ with_n]),
         from_x.sum(axis=0),
         from_h.sum(axis=0),
     )

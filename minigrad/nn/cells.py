@@ -320,7 +320,6 @@ class GRUCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, hidden_size, **options)
         self.reset_after = reset_after
-        self.beyond += [] if reset_after else ["reset_after=False"]
         self.reset_parameters()
 
     def step(self, wx: Any, state: State, drop: Any = None) -> State:

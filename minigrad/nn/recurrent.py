@@ -311,10 +311,9 @@ class GRU(RNNBase):
     """r, z = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), rows in order r z n
     n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)),  h_t = (1 - z) n + z h_{t-1}
 
-    See GRUCell and RNNBase. Keyword-only: reset_after. Source: Cho et al. 2014.
+    reset_after=False, keyword-only: n = tanh(W_in x_t + b_in + W_hn (r h_{t-1}) + b_hn).
+    See GRUCell and RNNBase. Source: Cho et al. 2014.
     """
-
-    fused = staticmethod(recurrent.gru)
 
     def __init__(
         self,
@@ -325,10 +324,13 @@ class GRU(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(GRUCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
-                         bidirectional, **options)  # fmt: skip
+                         bidirectional, reset_after=reset_after, **options)  # fmt: skip
+        self.fused = partial(recurrent.gru, reset_after=reset_after)
 
 
 class Recurrent(Layered):

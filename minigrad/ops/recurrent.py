@@ -43,9 +43,11 @@ def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
 
 
 @primitive(extra=True)
-def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep, composed):
     """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
-    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+    output, saved = kernels.gru_forward(
+        x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep
+    )
     return (output, _ends(output, h0, batch_sizes)), saved
 
 
@@ -74,10 +76,14 @@ def _lstm_rule(
 
 
 @gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed):
+def _gru_rule(
+    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, composed
+):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse)
+    return kernels.gru_backward(
+        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, reset_after, needs[0], reuse
+    )
 
 
 def rnn(
@@ -102,11 +108,16 @@ def lstm(
 
 
 def gru(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    reset_after: bool = True,
 ) -> tuple:
     """(output, h_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
-    return gru_fused(*args, batch_sizes, recording(*args), composed)
+    return gru_fused(*args, batch_sizes, reset_after, recording(*args), composed)
 
 
 def _ends(output: np.ndarray, h0: np.ndarray, batch_sizes: Any) -> np.ndarray:
