@@ -24,7 +24,7 @@ C_ORDER_ALIGNED = 0x101  # bits of ndarray.flags.num
 
 
 def _sizes(
-    name: str, x: Array, h0: Array, batch_sizes: Array | None
+    name: str, x: Array, h0: Array, batch_sizes: Array | None, w_hr: Array | None = None
 ) -> tuple[Array | None, int, int, int, int, int]:
     """first, N, T, B, I, H; first (T+1): the rows of x where steps begin, or None: B rows each.
 
@@ -37,9 +37,12 @@ def _sizes(
             f"{name}: expected x {'(N, I)' if packed else '(T, B, I)'} and h0 (B, H), got "
             f"{x.ndim} and {h0.ndim} axes"
         )
-    I, H = x.shape[-1], h0.shape[1]
+    if w_hr is not None and w_hr.ndim != 2:
+        raise ValueError(f"{name}: expected w_hr (P, H), got {w_hr.ndim} axes")
+    I, H = x.shape[-1], (h0 if w_hr is None else w_hr).shape[1]
+    most = max(H, h0.shape[1])
     T, B = x.shape[:2] if batch_sizes is None else (_steps(name, batch_sizes, h0), len(h0))
-    if max((T + 1) * (B + 256) * (4 * H + I + 64), (4 * H + 256) * (I + H + 1024)) > 2**56:
+    if max((T + 1) * (B + 256) * (6 * most + I + 64), (4 * most + 256) * (I + most + 1024)) > 2**56:
         raise ValueError(f"{name}: T={T}, B={B}, I={I}, H={H} is too large")
     if batch_sizes is None:
         return None, T * B, T, B, I, H
@@ -140,31 +143,34 @@ def lstm_forward(
     w_hh: Array,
     b_ih: Array | None,
     b_hh: Array | None,
+    w_hr: Array | None,
     batch_sizes: Array | None,
     keep: bool,
 ) -> tuple[Array, Array, Any]:
     """One LSTM layer over a whole sequence: see `reference.lstm_forward`.
 
     Kept for backward are, as there, the gates (N, 4H) and the cell states (B+N, H): with the
-    output itself 6 numbers for each step, row and unit.
+    output itself 6 numbers for each step, row and unit, or 5 and P for each step and row.
     """
     if x.dtype not in KERNELS:
-        return reference.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
-    first, N, T, B, I, H = _sizes("lstm_forward", x, h0, batch_sizes)
+        return reference.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep)
+    first, N, T, B, I, H = _sizes("lstm_forward", x, h0, batch_sizes, w_hr)
+    P = h0.shape[1]
     inputs = _check(
         "lstm_forward",
         x.dtype,
         x=(x, x.shape),
-        h0=(h0, (B, H)),
+        h0=(h0, (B, P)),
         c0=(c0, (B, H)),
         w_ih=(w_ih, (4 * H, I)),
-        w_hh=(w_hh, (4 * H, H)),
+        w_hh=(w_hh, (4 * H, P)),
         b_ih=(b_ih, (4 * H,)),
         b_hh=(b_hh, (4 * H,)),
+        w_hr=(w_hr, (P, H)),
     )
-    output, c_n = _empty(x.dtype, (*x.shape[:-1], H), (B, H))
+    output, c_n = _empty(x.dtype, (*x.shape[:-1], P), (B, H))
     saved = Kept(x.dtype, (N, 4 * H), (B + N, H)) if keep else (None, None)
-    _run("lstm_forward", x.dtype, output, c_n, *saved, *inputs, first, T, B, I, H)
+    _run("lstm_forward", x.dtype, output, c_n, *saved, *inputs, first, T, B, I, H, P)
     return output, c_n, saved if keep else None
 
 
@@ -176,37 +182,41 @@ def lstm_backward(
     h0: Array,
     w_ih: Array,
     w_hh: Array,
+    w_hr: Array | None,
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
     need_x: bool,
     reuse: bool,
-) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+) -> tuple[Array | None, Array, Array, Array, Array, Array, Array | None]:
     """Gradients of `lstm_forward`: see `reference.lstm_backward`. `saved` stays as it was."""
     if x.dtype not in KERNELS:
         return reference.lstm_backward(
-            gy, gh_n, gc_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, need_x, reuse
+            gy, gh_n, gc_n, x, h0, w_ih, w_hh, w_hr, output, saved, batch_sizes, need_x, reuse
         )
-    first, N, T, B, I, H = _sizes("lstm_backward", x, h0, batch_sizes)
-    gates, cells = saved
+    first, N, T, B, I, H = _sizes("lstm_backward", x, h0, batch_sizes, w_hr)
+    P, (gates, cells) = h0.shape[1], saved
     inputs = _check(
         "lstm_backward",
         x.dtype,
-        gy=(gy, (*x.shape[:-1], H)),
-        gh_n=(gh_n, (B, H)),
+        gy=(gy, (*x.shape[:-1], P)),
+        gh_n=(gh_n, (B, P)),
         gc_n=(gc_n, (B, H)),
         x=(x, x.shape),
-        h0=(h0, (B, H)),
+        h0=(h0, (B, P)),
         w_ih=(w_ih, (4 * H, I)),
-        w_hh=(w_hh, (4 * H, H)),
-        output=(output, (*x.shape[:-1], H)),
+        w_hh=(w_hh, (4 * H, P)),
+        w_hr=(w_hr, (P, H)),
+        output=(output, (*x.shape[:-1], P)),
         gates=(gates, (N, 4 * H)),
         cells=(cells, (B + N, H)),
     )
     gx = np.empty(x.shape, x.dtype) if need_x else None
-    gh0, gc0, gw_ih, gw_hh, gb = _empty(x.dtype, (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,))
-    _run("lstm_backward", x.dtype, gx, gh0, gc0, gw_ih, gw_hh, gb, *inputs, first, T, B, I, H)
-    return gx, gh0, gc0, gw_ih, gw_hh, gb
+    gw_hr = None if w_hr is None else np.empty((P, H), x.dtype)
+    made = _empty(x.dtype, (B, P), (B, H), (4 * H, I), (4 * H, P), (4 * H,))
+    _run("lstm_backward", x.dtype, gx, *made, gw_hr, *inputs, first, T, B, I, H, P)
+    gh0, gc0, gw_ih, gw_hh, gb = made
+    return gx, gh0, gc0, gw_ih, gw_hh, gb, gw_hr
 
 
 def gru_forward(

@@ -57,6 +57,7 @@ def lstm_forward(
     w_hh: Array,
     b_ih: Array | None,
     b_hh: Array | None,
+    w_hr: Array | None,
     batch_sizes: Array | None,
     keep: bool,
 ) -> tuple[Array, Array, Any]:
@@ -66,18 +67,19 @@ def lstm_forward(
         c_t = f c_{t-1} + i g                          h_t = o tanh(c_t)
 
     x (T, B, I), h0 and c0 (B, H), w_ih (4H, I), w_hh (4H, H), b_ih and b_hh (4H) or None.
+    w_hr (P, H) or None: a projection, h_t = W_hr (o tanh(c_t)); then h0 is (B, P), w_hh (4H, P).
     Packed: x (N, I), the rows of one step after the other; batch_sizes (T): how many of the B
     sequences, always the first ones, have each step.
-    Returns output (T, B, H) or (N, H) with h_t where x_t was, c_n (B, H), and what `lstm_backward`
-    wants to find again (None unless `keep`): here the gates (N, 4H), and the cell states (B+N, H),
-    c0 before the others; N = T B where x is not packed.
+    Returns output (T, B, H) or (N, H), P for H with a projection, with h_t where x_t was, c_n
+    (B, H), and what `lstm_backward` wants to find again (None unless `keep`): here the gates (N,
+    4H), and the cell states (B+N, H), c0 before the others; N = T B where x is not packed.
     """
-    steps, B, H = steps_of(x, batch_sizes), *h0.shape
+    steps, (B, H) = steps_of(x, batch_sizes), c0.shape
     gates = _projected(x, w_ih, batch_sizes)  # (N, 4H)
     for bias in (b_ih, b_hh):
         if bias is not None:
             gates += bias
-    output = np.empty((len(gates), H), gates.dtype)
+    output = np.empty((len(gates), h0.shape[1]), gates.dtype)
     cells = np.empty((B + len(gates), H), gates.dtype)
     cells[:B] = c0
     h, c = h0.astype(gates.dtype), c0.astype(gates.dtype)  # (B, H)
@@ -90,8 +92,9 @@ def lstm_forward(
         a[:, 3 * H :] = sigmoid(a[:, 3 * H :])
         i, f, g, o = np.split(a, 4, axis=1)
         cells[B:][rows] = c[:b] = f * c[:b] + i * g
-        output[rows] = h[:b] = o * tanh(c[:b])
-    return output.reshape(*x.shape[:-1], H), c, (gates, cells) if keep else None
+        mid = o * tanh(c[:b])
+        output[rows] = h[:b] = mid if w_hr is None else mid @ w_hr.T
+    return output.reshape(*x.shape[:-1], h0.shape[1]), c, (gates, cells) if keep else None
 
 
 def lstm_backward(
@@ -102,39 +105,43 @@ def lstm_backward(
     h0: Array,
     w_ih: Array,
     w_hh: Array,
+    w_hr: Array | None,
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
     need_x: bool,
     reuse: bool,
-) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+) -> tuple[Array | None, Array, Array, Array, Array, Array, Array | None]:
     """Gradients of `lstm_forward`, backward through time.
 
-    gy, as the output, gh_n and gc_n (B, H) are the gradients of the output, of each sequence's last
-    row of it and of c_n; None stands for zeros. `need_x` False leaves gx out (None). `reuse` True
-    lets the gate gradients overwrite `saved`, which is then spent.
-    Returns gx, as x, gh0 and gc0 (B, H), gw_ih (4H, I), gw_hh (4H, H), gb (4H): the gradient
-    of either bias.
+    gy, as the output, gh_n, as h0, and gc_n (B, H) are the gradients of the output, of each
+    sequence's last row of it and of c_n; None stands for zeros. `need_x` False leaves gx out
+    (None). `reuse` True lets the gate gradients overwrite `saved`, which is then spent.
+    Returns gx, as x, gh0, as h0, gc0 (B, H), gw_ih (4H, I), gw_hh (4H, H or P), gb (4H): the
+    gradient of either bias, and gw_hr, as w_hr.
     """
     gates, cells = saved
     steps, c0, c = steps_of(x, batch_sizes), cells[: len(h0)], cells[len(h0) :]
     c_before = _before(c0, c, steps)  # (N, H): c_{t-1}
     ggates = gates if reuse else np.empty_like(gates)  # (N, 4H)
     gh = np.zeros_like(h0) if gh_n is None else gh_n.copy()
-    gc = np.zeros_like(h0) if gc_n is None else gc_n.copy()
+    gc = np.zeros_like(cells[: len(h0)]) if gc_n is None else gc_n.copy()
+    mids, gh_t = np.empty_like(c), np.empty_like(_flat(output))  # (N, H), (N, P)
     for rows in reversed(steps):
         b = rows.stop - rows.start
         if gy is not None:
             gh[:b] += _flat(gy)[rows]
         i, f, g, o = np.split(gates[rows], 4, axis=1)
         tanh_c = tanh(c[rows])
-        gc[:b] += tanh_grad(gh[:b] * o, tanh_c)
+        mids[rows], gh_t[rows] = o * tanh_c, gh[:b]
+        gm = gh[:b] if w_hr is None else gh[:b] @ w_hr  # (b, H)
+        gc[:b] += tanh_grad(gm * o, tanh_c)
         ga = np.concatenate(
             [
                 sigmoid_grad(gc[:b] * g, i),
                 sigmoid_grad(gc[:b] * c_before[rows], f),
                 tanh_grad(gc[:b] * i, g),
-                sigmoid_grad(gh[:b] * tanh_c, o),
+                sigmoid_grad(gm * tanh_c, o),
             ],
             axis=1,
         )  # (b, 4H): gradient of the gates' inputs
@@ -148,6 +155,7 @@ def lstm_backward(
         ggates.T @ _flat(x),
         ggates.T @ _before(h0, _flat(output), steps),
         ggates.sum(axis=0),
+        None if w_hr is None else gh_t.T @ mids,
     )
 
 

@@ -117,10 +117,14 @@ class RNNBase(Layered):
         cell.__dict__.update(zip(self._names, weights, strict=False), training=self.training)
         return cell
 
+    def _given(self, weights: list[Any]) -> list[Any]:
+        """A row's weights as a kernel takes them: None for each bias that it lacks"""
+        return weights if self.bias else [*weights[:2], None, None, *weights[2:]]
+
     def _composed(self, batch_sizes: Any, x: Any, *tensors: Any) -> tuple:
         """What the kernel computes, step by step: (x, states, weights) -> output and states"""
         count = len(self.state_sizes)
-        cell, state = self._cell(tensors[count:]), tensors[:count]
+        cell, state = self._cell([w for w in tensors[count:] if w is not None]), tensors[:count]
         output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
@@ -142,9 +146,9 @@ class RNNBase(Layered):
             return None
         x, states = given  # (T, B, I); (L, B, S) each
         fused: Any = self.fused
-        ends, biases = [], () if self.bias else (None, None)
+        ends = []
         for row, tensors in enumerate(weights):
-            arrays = (*[w.data for w in tensors], *biases)
+            arrays = self._given([w.data for w in tensors])
             x, *last = fused(x, [s[row] for s in states], arrays, partial(self._composed, None))
             ends.append(last)
         batch = x.shape[1:2] if input.ndim == 3 else ()
@@ -152,9 +156,9 @@ class RNNBase(Layered):
             x = x[:, 0]
         elif self.batch_first:
             x = x.transpose(1, 0, 2)
-        shape = (self.rows, *batch, x.shape[-1])
         lasts = ends[0] if self.rows == 1 else map(np.stack, zip(*ends, strict=True))
-        found = tuple([Tensor.box(last.reshape(shape)) for last in lasts])
+        shape = (self.rows, *batch)
+        found = tuple([Tensor.box(last.reshape(*shape, last.shape[-1])) for last in lasts])
         return Tensor.box(x), found[0] if self.single else found
 
     def _plain(self) -> bool:
@@ -172,26 +176,24 @@ class RNNBase(Layered):
         x = input.data
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size or x.dtype != self.dtype:
             return None
-        given: tuple[int, ...] = (self.rows, self.state_sizes[0])
         if x.ndim == 2:
             x = x[:, None]
         elif self.batch_first:
             x = x.transpose(1, 0, 2)
         T, B, _ = x.shape
-        shape = (given[0], B, given[1])
+        shapes = [(self.rows, B, size) for size in self.state_sizes]
         if T == 0:
             return None
         if hx is None:
-            return x, [np.zeros(shape, x.dtype) for _ in self.state_sizes]
+            return x, [np.zeros(shape, x.dtype) for shape in shapes]
         states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        if input.ndim == 3:
-            given = shape
         if len(states) != len(self.state_sizes) or recording(*states):
             return None
-        for s in states:
+        for s, (rows, _, size) in zip(states, shapes, strict=True):
+            given = (rows, B, size) if input.ndim == 3 else (rows, size)
             if not isinstance(s, Tensor) or s.data.shape != given or s.data.dtype != x.dtype:
                 return None
-        return x, [s.data.reshape(shape) for s in states]
+        return x, [s.data.reshape(shape) for s, shape in zip(states, shapes, strict=True)]
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
@@ -201,9 +203,8 @@ class RNNBase(Layered):
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
             return unroll(cell, x, state, drop, batch_sizes)
-        biases = () if self.bias else (None, None)
         composed = partial(self._composed, batch_sizes)
-        output, *last = self.fused(x, state, (*weights, *biases), composed, batch_sizes)
+        output, *last = self.fused(x, state, self._given(weights), composed, batch_sizes)
         return output, tuple(last)
 
     def drop_mask(self, row: int, batch: int) -> Any:
