@@ -31,7 +31,8 @@ ONNX_ORDER = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 3, 1, 2]}  # of PyTorch'
 
 
 class Case(NamedTuple):
-    """One cell of the table. mode: train, infer, packed, deep (two layers, two directions), step"""
+    """One cell of the table. mode: train, infer, packed, deep (two layers, two directions), proj
+    (an LSTM with a projection), step"""
 
     net: str
     dtype: str
@@ -51,11 +52,18 @@ class Case(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
+        if self.mode == "proj":
+            return {"proj_size": self.sizes[-1] // 2}
         return {"num_layers": 2, "bidirectional": True} if self.mode == "deep" else {}
+
+    @property
+    def units(self) -> int:
+        """Of the output."""
+        return self.options.get("proj_size", self.sizes[-1] * (2 if self.mode == "deep" else 1))
 
 
 class Data(NamedTuple):
-    """x (T, B, I), gy (T, B, D*H), lengths (B), longest first, or None; PyTorch's layer"""
+    """x (T, B, I), gy (T, B, D*H or P), lengths (B), longest first, or None; PyTorch's layer"""
 
     x: np.ndarray
     gy: np.ndarray
@@ -66,8 +74,7 @@ class Data(NamedTuple):
     def of(cls, case: Case) -> Data:
         B, T, I, H = case.sizes
         rng = np.random.default_rng(0)
-        directions = 2 if case.mode == "deep" else 1
-        x, gy = (rng.standard_normal((T, B, n)).astype(case.dtype) for n in (I, directions * H))
+        x, gy = (rng.standard_normal((T, B, n)).astype(case.dtype) for n in (I, case.units))
         lengths = None
         if case.mode == "packed":
             lengths = np.sort(rng.integers(1, T + 1, B))[::-1].copy()
@@ -259,7 +266,7 @@ class Onnx:
 def peers(case: Case, data: Data) -> list[Any]:
     """Ours, PyTorch, and what else is installed and can do this case."""
     found: list[Any] = [Tape("minigrad", mg, case, data), Tape("PyTorch", torch, case, data)]
-    if jax is not None:
+    if jax is not None and case.mode != "proj":
         found.append(Jax(case, data))
     if onnx is not None and case.function != "train" and case.dtype == "float32":
         found.append(Onnx(case, data))

@@ -10,6 +10,7 @@ train    forward, and backward with all gradients
 infer    forward alone
 packed   training on packed sequences of random lengths up to T, packing included
 deep     training of two layers in two directions
+proj     training of an LSTM whose output is projected to H/2 units, against PyTorch alone
 step     one step of inference from the state that the last one left
 """
 
@@ -43,6 +44,7 @@ MODES = {  # the sizes of each, and its dtypes
     "infer": (SIZES, ["float32", "float64"]),
     "packed": (["32x64x64x128"], ["float32"]),
     "deep": (["32x64x64x128"], ["float32"]),
+    "proj": (["32x64x64x128"], ["float32"]),
     "step": (["1x1x128x128"], ["float32"]),
 }
 NAMES = ["minigrad", "PyTorch", "JAX", "ONNX Runtime"]
@@ -67,7 +69,8 @@ def cases(args: argparse.Namespace, threads: int) -> Iterator[Case]:
         sizes, dtypes = MODES[mode]
         dtypes = [dtype for dtype in dtypes if dtype in args.dtypes]
         sizes = args.sizes or [s for s in sizes if not args.brief or s != SIZES[-1]]
-        for dtype, net, size in product(dtypes, args.nets, sizes):
+        nets = [net for net in args.nets if mode != "proj" or net == "LSTM"]
+        for dtype, net, size in product(dtypes, nets, sizes):
             if mode == "step":
                 size = "x".join(["1", "1", *size.split("x")[2:]])
             yield Case(net, dtype, mode, size, threads)

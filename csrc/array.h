@@ -48,7 +48,7 @@ static int has_axes(const struct array *x, const char *form, const char *end, Py
         if (axis == x->axes)
             return 0;
         if (!*size && !(*size = rows_of(*form, sizes)))
-            *size = x->shape[axis];
+            *size = x->shape[axis] / times;
         if (*size < 1 || *size > MOST || x->shape[axis] != times * *size)
             return 0;
     }

@@ -34,33 +34,34 @@ int MG(matmul)(real *c, const real *a, ptrdiff_t bs_a, ptrdiff_t rs_a, ptrdiff_t
 
 int MG(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
                      const real *h0, const real *c0, const real *w_ih, const real *w_hh,
-                     const real *b_ih, const real *b_hh, const size_t *first, size_t T, size_t B,
-                     size_t I, size_t H) {
-    return KERNEL(lstm_forward)(output, c_n, gates, cells, x, h0, c0, w_ih, w_hh, b_ih, b_hh, first,
-                                T, B, I, H);
+                     const real *b_ih, const real *b_hh, const real *w_hr, const size_t *first,
+                     size_t T, size_t B, size_t I, size_t H, size_t P) {
+    return KERNEL(lstm_forward)(output, c_n, gates, cells, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr,
+                                first, T, B, I, H, P);
 }
 
 int MG(lstm_backward)(real *gx, real *gh0, real *gc0, real *gw_ih, real *gw_hh, real *gb,
-                      const real *gy, const real *gh_n, const real *gc_n, const real *x,
-                      const real *h0, const real *w_ih, const real *w_hh, const real *output,
-                      const real *gates, const real *cells, const size_t *first, size_t T, size_t B,
-                      size_t I, size_t H) {
-    return KERNEL(lstm_backward)(gx, gh0, gc0, gw_ih, gw_hh, gb, gy, gh_n, gc_n, x, h0, w_ih, w_hh,
-                                 output, gates, cells, first, T, B, I, H);
+                      real *gw_hr, const real *gy, const real *gh_n, const real *gc_n,
+                      const real *x, const real *h0, const real *w_ih, const real *w_hh,
+                      const real *w_hr, const real *output, const real *gates, const real *cells,
+                      const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P) {
+    return KERNEL(lstm_backward)(gx, gh0, gc0, gw_ih, gw_hh, gb, gw_hr, gy, gh_n, gc_n, x, h0, w_ih,
+                                 w_hh, w_hr, output, gates, cells, first, T, B, I, H, P);
 }
 
 int MG(gru_forward)(real *output, real *gates, const real *x, const real *h0, const real *w_ih,
-                    const real *w_hh, const real *b_ih, const real *b_hh, const size_t *first,
-                    size_t T, size_t B, size_t I, size_t H) {
-    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, first, T, B, I, H);
+                    const real *w_hh, const real *b_ih, const real *b_hh, int reset_after,
+                    const size_t *first, size_t T, size_t B, size_t I, size_t H) {
+    return KERNEL(gru_forward)(output, gates, x, h0, w_ih, w_hh, b_ih, b_hh, reset_after, first, T,
+                               B, I, H);
 }
 
 int MG(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
                      const real *gy, const real *gh_n, const real *x, const real *h0,
                      const real *w_ih, const real *w_hh, const real *output, const real *gates,
-                     const size_t *first, size_t T, size_t B, size_t I, size_t H) {
+                     int reset_after, const size_t *first, size_t T, size_t B, size_t I, size_t H) {
     return KERNEL(gru_backward)(gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, gy, gh_n, x, h0, w_ih, w_hh,
-                                output, gates, first, T, B, I, H);
+                                output, gates, reset_after, first, T, B, I, H);
 }
 
 int MG(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih, const real *w_hh,

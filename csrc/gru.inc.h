@@ -11,7 +11,8 @@
  *                     +--> n = tanh(n + r s),  h_t[u] = (1 - z) n + z h_{t-1} --> output[t]
  *
  * Kept for backward: the four blocks, with the output 5 numbers for each step, row and unit. There,
- * ggates has the gradients of the same four: W's gates are blocks 1 to 3, U's blocks 0 to 2. */
+ * ggates has the gradients of the same four: W's gates are blocks 1 to 3, U's blocks 0 to 2. The
+ * form without reset_after stands in gru_before.inc.h; the two kernels below are for both. */
 
 /* gates (4, H), h_before and h (H), each from the first of the n units on. */
 MG_INLINE void FN(gru_cell)(real *gates, const real *h_before, real *h, size_t H, size_t lanes,
@@ -45,7 +46,8 @@ static void FN(gru_step)(const struct FN(forward) * f, size_t t, struct mg_span 
 
 static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
                            const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
-                           const size_t *first, size_t T, size_t B, size_t I, size_t H) {
+                           int reset_after, const size_t *first, size_t T, size_t B, size_t I,
+                           size_t H) {
     struct FN(forward) f = {.output = output,
                             .gates = gates,
                             .x = x,
@@ -53,6 +55,7 @@ static int FN(gru_forward)(real *output, real *gates, const real *x, const real 
                             .steps = {first, T, B},
                             .I = I,
                             .H = H,
+                            .S = H,
                             .width = 4 * H,
                             .ih_column = H,
                             .ih = FN(gate_panels)(I, 3, H),
@@ -60,7 +63,12 @@ static int FN(gru_forward)(real *output, real *gates, const real *x, const real 
                             .step = FN(gru_step),
                             .b_hn = b_hh ? b_hh + 2 * H : NULL};
     f.hh.turn = 2; /* n r z */
-    return FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, 2 * H);
+    if (reset_after)
+        return FN(run_forward)(&f, w_ih, w_hh, NULL, b_ih, b_hh, 2 * H);
+    f.width = 3 * H, f.ih_column = 0;
+    f.hh = FN(gate_panels)(H, 2, H), f.step = FN(gru_before_step);
+    f.mh = FN(plain_panels)(H, H), f.finish = FN(gru_before_finish);
+    return FN(run_forward)(&f, w_ih, w_hh, w_hh + 2 * H * H, b_ih, b_hh, 3 * H);
 }
 
 /* gates and ggates (4, H), h_before, gy or NULL, gh (H), from the first of the n units on. */
@@ -106,8 +114,10 @@ static real *FN(gru_turned)(const real *w_hh, size_t H) {
 static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb_ih, real *gb_hh,
                             const real *gy, const real *gh_n, const real *x, const real *h0,
                             const real *w_ih, const real *w_hh, const real *output,
-                            const real *gates, const size_t *first, size_t T, size_t B, size_t I,
-                            size_t H) {
+                            const real *gates, int reset_after, const size_t *first, size_t T,
+                            size_t B, size_t I, size_t H) {
+    real *gw_hn = gw_hh + 2 * H * H, *gb_hn = gb_hh + 2 * H;
+    size_t r = reset_after ? H : 0; /* where r z n begin in ggates */
     struct FN(backward) f = {.gx = gx,
                              .gh = gh0,
                              .gy = gy,
@@ -118,17 +128,24 @@ static int FN(gru_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real 
                              .steps = {first, T, B},
                              .I = I,
                              .H = H,
+                             .S = H,
                              .width = 4 * H,
-                             .ih_column = H,
+                             .ih_column = r,
                              .ih = FN(plain_panels)(3 * H, I),
                              .hh = FN(plain_panels)(3 * H, H),
                              .cells = FN(gru_cells_back),
-                             .segments = {{gw_ih, gb_ih, H, 3 * H, 1},
-                                          {gw_hh, gb_hh, H, 2 * H, 0},
-                                          {gw_hh + 2 * H * H, gb_hh + 2 * H, 0, H, 0}}};
+                             .segments = {{gw_ih, gb_ih, r, 3 * H, MG_X},
+                                          {gw_hh, gb_hh, r, 2 * H, MG_H},
+                                          {gw_hn, gb_hn, 0, H, MG_H}}};
     FN(copy_or_zero)(gh0, gh_n, B * H);
+    if (!reset_after) {
+        f.segments[2].column = 2 * H, f.segments[2].with = MG_MID, f.mid = 3 * H;
+        f.hh = FN(plain_panels)(2 * H, H), f.cells = FN(gru_before_cells_back);
+        f.mh = FN(plain_panels)(H, H), f.middle = FN(gru_before_middle);
+        return FN(run_backward)(&f, w_ih, w_hh, w_hh + 2 * H * H, 1);
+    }
     real *turned = FN(gru_turned)(w_hh, H);
-    int result = turned ? FN(run_backward)(&f, w_ih, turned, 1) : -1;
+    int result = turned ? FN(run_backward)(&f, w_ih, turned, NULL, 1) : -1;
     mg_release(turned);
     return result;
 }

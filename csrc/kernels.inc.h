@@ -30,6 +30,7 @@ TABLE(ISA);
 #include "recurrent_backward.inc.h"
 #include "rnn.inc.h"
 #include "lstm.inc.h"
+#include "gru_before.inc.h"
 #include "gru.inc.h"
 
 static const struct MG_TABLE_NAME FN(table) = {

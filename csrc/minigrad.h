@@ -84,44 +84,48 @@ int mg_matmul_f64(double *c, const double *a, ptrdiff_t bs_a, ptrdiff_t rs_a, pt
  * gradients of the output and of each sequence's last row, each or NULL. gx is NULL where it is not
  * wanted. All outputs =. */
 
-/* c0, c_n (B, H); kept: gates (N, 4H) and cells (B+N, H), both or neither */
+/* c0, c_n (B, H); kept: gates (N, 4H) and cells (B+N, H), both or neither. w_hr (P, H): output and
+ * gy (N, P), h0 and gh_n (B, P), w_hh (4H, P); NULL: P = H */
 int mg_lstm_forward_f32(float *output, float *c_n, float *gates, float *cells, const float *x,
                         const float *h0, const float *c0, const float *w_ih, const float *w_hh,
-                        const float *b_ih, const float *b_hh, const size_t *first, size_t T,
-                        size_t B, size_t I, size_t H);
+                        const float *b_ih, const float *b_hh, const float *w_hr,
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P);
 int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cells, const double *x,
                         const double *h0, const double *c0, const double *w_ih, const double *w_hh,
-                        const double *b_ih, const double *b_hh, const size_t *first, size_t T,
-                        size_t B, size_t I, size_t H);
-/* gc_n (B, H) or NULL; gb (4H): the gradient of either bias */
+                        const double *b_ih, const double *b_hh, const double *w_hr,
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P);
+/* gc_n (B, H) or NULL; gb (4H): the gradient of either bias; gw_hr NULL where w_hr is */
 int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
-                         const float *gy, const float *gh_n, const float *gc_n, const float *x,
-                         const float *h0, const float *w_ih, const float *w_hh, const float *output,
-                         const float *gates, const float *cells, const size_t *first, size_t T,
-                         size_t B, size_t I, size_t H);
+                         float *gw_hr, const float *gy, const float *gh_n, const float *gc_n,
+                         const float *x, const float *h0, const float *w_ih, const float *w_hh,
+                         const float *w_hr, const float *output, const float *gates,
+                         const float *cells, const size_t *first, size_t T, size_t B, size_t I,
+                         size_t H, size_t P);
 int mg_lstm_backward_f64(double *gx, double *gh0, double *gc0, double *gw_ih, double *gw_hh,
-                         double *gb, const double *gy, const double *gh_n, const double *gc_n,
-                         const double *x, const double *h0, const double *w_ih, const double *w_hh,
-                         const double *output, const double *gates, const double *cells,
-                         const size_t *first, size_t T, size_t B, size_t I, size_t H);
-/* kept: gates (N, 4H) */
+                         double *gb, double *gw_hr, const double *gy, const double *gh_n,
+                         const double *gc_n, const double *x, const double *h0, const double *w_ih,
+                         const double *w_hh, const double *w_hr, const double *output,
+                         const double *gates, const double *cells, const size_t *first, size_t T,
+                         size_t B, size_t I, size_t H, size_t P);
+/* kept: gates (N, 4H); reset_after 0: (N, 3H) */
 int mg_gru_forward_f32(float *output, float *gates, const float *x, const float *h0,
                        const float *w_ih, const float *w_hh, const float *b_ih, const float *b_hh,
-                       const size_t *first, size_t T, size_t B, size_t I, size_t H);
+                       int reset_after, const size_t *first, size_t T, size_t B, size_t I,
+                       size_t H);
 int mg_gru_forward_f64(double *output, double *gates, const double *x, const double *h0,
                        const double *w_ih, const double *w_hh, const double *b_ih,
-                       const double *b_hh, const size_t *first, size_t T, size_t B, size_t I,
-                       size_t H);
+                       const double *b_hh, int reset_after, const size_t *first, size_t T, size_t B,
+                       size_t I, size_t H);
 int mg_gru_backward_f32(float *gx, float *gh0, float *gw_ih, float *gw_hh, float *gb_ih,
                         float *gb_hh, const float *gy, const float *gh_n, const float *x,
                         const float *h0, const float *w_ih, const float *w_hh, const float *output,
-                        const float *gates, const size_t *first, size_t T, size_t B, size_t I,
-                        size_t H);
+                        const float *gates, int reset_after, const size_t *first, size_t T,
+                        size_t B, size_t I, size_t H);
 int mg_gru_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, double *gb_ih,
                         double *gb_hh, const double *gy, const double *gh_n, const double *x,
                         const double *h0, const double *w_ih, const double *w_hh,
-                        const double *output, const double *gates, const size_t *first, size_t T,
-                        size_t B, size_t I, size_t H);
+                        const double *output, const double *gates, int reset_after,
+                        const size_t *first, size_t T, size_t B, size_t I, size_t H);
 /* relu: 0 for tanh */
 int mg_rnn_forward_f32(float *output, const float *x, const float *h0, const float *w_ih,
                        const float *w_hh, const float *b_ih, const float *b_hh, int relu,

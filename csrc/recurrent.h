@@ -88,6 +88,10 @@ static inline struct mg_span mg_share_rows(const struct mg_steps *s, struct mg_s
     return (struct mg_span){mg_cut(s, steps, index, tasks), mg_cut(s, steps, index + 1, tasks)};
 }
 
+/* What a gradient of weights sums ggates with: x, h_{t-1}, or what a step's second product takes.
+ */
+enum mg_with { MG_X, MG_H, MG_MID };
+
 /* How one call is split. By rows: each task takes sequences of the batch through all their steps,
  * and nobody waits at a time step. By units: all rows, a share of the hidden units each, all tasks
  * together at every step; for batches too small to share out, whose time goes into reading U. */
@@ -97,20 +101,21 @@ struct mg_plan {
     size_t chunk; /* rows, at least B, whose input projection (or weight gradient) is one product */
 };
 
-/* For steps of at most B rows, gates (T, B, width). What adds up over a chunk does not depend on
- * the number of threads: neither do the results. Forward wants the chunk in the cache with U, so
- * that a step finds its projection there (64 rows of 1024 gates are 256 KB: 1.1 times as fast as
- * 256 rows), unless W is so large (floats) that fetching it for 64 rows costs more. */
-static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t H, size_t width,
+/* For steps of at most B rows, gates (T, B, width), states of S units. What adds up over a chunk
+ * does not depend on the number of threads: neither do the results. Forward wants the chunk in the
+ * cache with U, so that a step finds its projection there (64 rows of 1024 gates are 256 KB: 1.1
+ * times as fast as 256 rows), unless W is so large (floats) that fetching it for 64 rows costs
+ * more. */
+static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t S, size_t width,
                                      int backward) {
     size_t threads = mg_num_threads(), most = backward || I * width > 131072 ? 256 : 64, B = s->B;
     size_t rows = 256 * most / (width + 1);
     rows = rows > most ? rows : most;
     size_t steps = rows <= B ? 1 : mg_least(rows / (B + 1), s->T ? s->T : 1);
     struct mg_plan plan = {1, 0, steps * B};
-    if (B >= 4 * threads && mg_row(s, s->T) * width * (I + H) >= 500000)
+    if (B >= 4 * threads && mg_row(s, s->T) * width * (I + S) >= 500000)
         plan.tasks = threads;
-    else if (B * width * H >= 100000)
+    else if (B * width * S >= 100000)
         plan.tasks = threads, plan.by_units = 1;
     return plan;
 }

@@ -6,6 +6,10 @@
  * gx = ggates W, gw_ih += ggates^T x, gw_hh += ggates^T h_before. ggates holds one chunk, and so
  * stays in the cache, and what forward kept stays as it was.
  *
+ * Where a step has a second product, its gradient comes between the two: `cells` makes what it
+ * takes, `middle` takes that through U_n or W_hr, panel by panel, and makes the gradients of the
+ * other gates' inputs. mid itself, r h_{t-1} or o tanh(c_t), is made again, as columns of ggates.
+ *
  * Of packed sequences, those that have ended wait: a step back changes the rows of gh and gc that
  * belong to its own sequences, and the others still hold the gradients of the last states.
  *
@@ -14,26 +18,29 @@
 
 /* Columns [column, column + rows) of ggates make these rows of a weight's gradient. */
 struct FN(segment) {
-    real *gw, *gb; /* (rows, I) with x, else (rows, H) with h_before; (rows) or NULL */
+    real *gw, *gb; /* (rows, I) with x, (rows, S) with h_before, (rows, H) with mid; (rows), NULL */
     size_t column, rows;
-    int with_x;
+    enum mg_with with;
 };
 
 struct FN(backward) {
-    real *gx, *gh, *gc, *ggates;             /* (N, I) or NULL, (B, H), (B, H), (chunk, width) */
-    const real *gy, *x, *h0;                 /* (N, H) or NULL, (N, I), (B, H) */
+    real *gx, *gh, *gc, *ggates;             /* (N, I) or NULL, (B, S), (B, H), (chunk, width) */
+    const real *gy, *x, *h0;                 /* (N, S) or NULL, (N, I), (B, S) */
     const real *output, *gates, *cells_kept; /* as forward left them */
-    struct FN(panels) ih, hh;                /* W and U */
+    struct FN(panels) ih, hh, mh;            /* W, U, and U_n or W_hr as (., H): or 0 panels */
     const real *zeros, *start;               /* zeros, packed; start: the same, or NULL for gh += */
     real *pack;                              /* gemm's scratch, pack_size a task */
-    real *gathered;                          /* (chunk, H): h_before, where it lies scattered */
-    const real *with_h;                      /* (chunk, H): h_before of the chunk's rows */
+    real *gathered;                          /* (chunk, S): h_before, where it lies scattered */
+    const real *with_h;                      /* (chunk, S): h_before of the chunk's rows */
     struct mg_steps steps;
-    size_t pack_size, I, H;
-    size_t width, ih_column; /* of a row of ggates; where in it those of W begin (U: 0) */
+    size_t pack_size, I, H, S; /* S: units of h, H but for a projection */
+    size_t width, ih_column;   /* of a row of ggates; where in it those of W begin (U: 0), */
+    size_t mid;                /* and mid */
     struct mg_plan plan;
     struct mg_span chunk; /* the steps under way; by units, `last` moves on to the one in hand */
     void (*cells)(const struct FN(backward) *, size_t t, struct mg_span rows, struct mg_span units);
+    void (*middle)(const struct FN(backward) *, size_t t, struct mg_span rows,
+                   struct mg_span panels); /* NULL without a second product */
     struct FN(segment) segments[3];
     int relu; /* RNN */
 };
@@ -45,14 +52,14 @@ static real *FN(ggates_at)(const struct FN(backward) * f, size_t t) {
 
 /* h_{t-1}, row b = 0. */
 static const real *FN(h_entering)(const struct FN(backward) * f, size_t t) {
-    return t ? f->output + mg_row(&f->steps, t - 1) * f->H : f->h0;
+    return t ? f->output + mg_row(&f->steps, t - 1) * f->S : f->h0;
 }
 
 /* gh = ggates[t] U for these rows and panels. */
 static void FN(step_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
                           struct mg_span panels) {
     for (size_t p = panels.first; p < panels.last; p++)
-        FN(panel_product)(&f->hh, p, f->gh + rows.first * f->H, f->H,
+        FN(panel_product)(&f->hh, p, f->gh + rows.first * f->S, f->S,
                           FN(ggates_at)(f, t) + rows.first * f->width, f->width, f->start,
                           rows.last - rows.first);
 }
@@ -73,7 +80,9 @@ static void FN(rows_back_task)(void *context, size_t index) {
     struct mg_span rows = mg_share_rows(&f->steps, f->chunk, index, f->plan.tasks);
     for (size_t t = f->chunk.last; t-- > f->chunk.first;) {
         struct mg_span active = mg_active(&f->steps, t, rows);
-        f->cells(f, t, active, (struct mg_span){0, f->H});
+        f->cells(f, t, active, (struct mg_span){0, f->S});
+        if (f->middle)
+            f->middle(f, t, active, (struct mg_span){0, f->mh.panels});
         FN(step_back)(f, t, active, (struct mg_span){0, f->hh.panels});
     }
     FN(project_back)(f, rows, (struct mg_span){0, f->ih.panels});
@@ -82,10 +91,17 @@ static void FN(rows_back_task)(void *context, size_t index) {
 /* By units: a share of the cells of step chunk.last - 1, of the product after them, of gx. */
 static void FN(cells_back_task)(void *context, size_t index) {
     const struct FN(backward) *f = context;
-    struct mg_span units = mg_share((f->H + VL - 1) / VL, index, f->plan.tasks);
-    units = (struct mg_span){units.first * VL, mg_least(units.last * VL, f->H)};
+    struct mg_span units = mg_share((f->S + VL - 1) / VL, index, f->plan.tasks);
+    units = (struct mg_span){units.first * VL, mg_least(units.last * VL, f->S)};
     size_t t = f->chunk.last - 1;
     f->cells(f, t, (struct mg_span){0, mg_batch(&f->steps, t)}, units);
+}
+
+static void FN(middle_task)(void *context, size_t index) {
+    const struct FN(backward) *f = context;
+    size_t t = f->chunk.last - 1;
+    struct mg_span all = {0, mg_batch(&f->steps, t)};
+    f->middle(f, t, all, mg_share(f->mh.panels, index, f->plan.tasks));
 }
 
 static void FN(step_back_task)(void *context, size_t index) {
@@ -105,6 +121,8 @@ static void FN(by_units_back)(struct FN(backward) * f) {
     size_t last = f->chunk.last;
     for (; f->chunk.last > f->chunk.first; f->chunk.last--) {
         mg_parallel(FN(cells_back_task), f, f->plan.tasks);
+        if (f->middle)
+            mg_parallel(FN(middle_task), f, f->plan.tasks);
         mg_parallel(FN(step_back_task), f, f->plan.tasks);
     }
     f->chunk.last = last;
@@ -120,20 +138,28 @@ static const real *FN(all_before)(const struct FN(backward) * f) {
         whole++;
     if (whole == f->chunk.last)
         return FN(h_entering)(f, t);
-    for (; t < f->chunk.last; at += mg_batch(s, t++) * f->H)
-        memcpy(f->gathered + at, FN(h_entering)(f, t), mg_batch(s, t) * f->H * sizeof(real));
+    for (; t < f->chunk.last; at += mg_batch(s, t++) * f->S)
+        memcpy(f->gathered + at, FN(h_entering)(f, t), mg_batch(s, t) * f->S * sizeof(real));
     return f->gathered;
+}
+
+/* Columns of a segment's gw. */
+static size_t FN(columns)(const struct FN(backward) * f, const struct FN(segment) * s) {
+    return s->with == MG_X ? f->I : s->with == MG_H ? f->S : f->H;
 }
 
 /* gw and gb (+)= what the chunk adds to these rows of a segment. */
 static void FN(add_weights)(const struct FN(backward) * f, const struct FN(segment) * s,
                             struct mg_span rows, real *pack) {
-    size_t n = s->with_x ? f->I : f->H, m = rows.last - rows.first, width = f->width;
+    size_t n = FN(columns)(f, s), m = rows.last - rows.first, width = f->width;
     size_t first = mg_row(&f->steps, f->chunk.first), k = mg_rows(&f->steps, f->chunk);
-    int more = f->chunk.last < f->steps.T;                       /* not the first chunk: += */
-    const real *g = f->ggates + s->column + rows.first;          /* (k, m), width apart */
-    const real *with = s->with_x ? f->x + first * n : f->with_h; /* (k, n) */
-    FN(gemm)(s->gw + rows.first * n, n, g, 1, width, with, n, 1, m, n, k, more, pack);
+    int more = f->chunk.last < f->steps.T;              /* not the first chunk: += */
+    const real *g = f->ggates + s->column + rows.first; /* (k, m), width apart */
+    const real *with = s->with == MG_X   ? f->x + first * n
+                       : s->with == MG_H ? f->with_h
+                                         : f->ggates + f->mid; /* (k, n) */
+    size_t apart = s->with == MG_MID ? width : n;
+    FN(gemm)(s->gw + rows.first * n, n, g, 1, width, with, apart, 1, m, n, k, more, pack);
     if (!s->gb)
         return;
     if (!more)
@@ -154,40 +180,23 @@ static void FN(weights_task)(void *context, size_t index) {
 /* Without a step nothing is added up. */
 static void FN(zero_weights)(const struct FN(backward) * f) {
     for (const struct FN(segment) *s = f->segments; s < f->segments + 3; s++) {
-        FN(copy_or_zero)(s->gw, NULL, s->rows * (s->with_x ? f->I : f->H));
+        FN(copy_or_zero)(s->gw, NULL, s->rows * FN(columns)(f, s));
         if (s->gb)
             FN(copy_or_zero)(s->gb, NULL, s->rows);
     }
 }
 
-/* Runs the way back of a net that its caller has described; gh and gc begin as gh_n and gc_n. */
-static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
-                            int adds_to_gh) {
-    if (f->steps.B == 0 || f->I + f->H == 0) /* nothing to compute, however many steps */
-        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
-    f->plan = mg_plan(&f->steps, f->I, f->H, f->width, 1);
-    size_t most = f->I > f->H ? f->I : f->H, zeros = most / VL * VL + 4 * VL;
-    size_t chunk = f->plan.chunk, scratch = (chunk * f->width + VL) / VL * VL;
-    size_t gathered = (chunk * f->H + VL) / VL * VL;
-    f->pack_size = FN(gemm_pack_size)(f->width, most, chunk);
-    size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + zeros + scratch + gathered +
-                  f->plan.tasks * f->pack_size;
-    void *memory = mg_allocate(size * sizeof(real) + 64);
-    if (!memory)
-        return -1;
-    f->ih.source = w_ih, f->ih.rs = f->I, f->ih.cs = 1;
-    f->hh.source = w_hh, f->hh.rs = f->H, f->hh.cs = 1;
-    real *rest = FN(pack_all)(&f->hh, FN(align)(memory), f->plan.tasks);
+/* Packs the weights and returns the memory that follows. */
+static real *FN(pack_back)(struct FN(backward) * f, real *rest) {
+    rest = FN(pack_all)(&f->hh, rest, f->plan.tasks);
     if (f->gx)
         rest = FN(pack_all)(&f->ih, rest, f->plan.tasks);
-    FN(copy_or_zero)(rest, NULL, zeros);
-    f->zeros = rest;
-    f->start = adds_to_gh ? NULL : rest;
-    f->ggates = rest + zeros;
-    f->gathered = f->ggates + scratch;
-    f->pack = f->gathered + gathered;
+    return f->middle ? FN(pack_all)(&f->mh, rest, f->plan.tasks) : rest;
+}
+
+static void FN(chunks_back)(struct FN(backward) * f) {
     for (size_t last = f->steps.T; last > 0; last = f->chunk.first) {
-        f->chunk = mg_steps_before(&f->steps, last, chunk);
+        f->chunk = mg_steps_before(&f->steps, last, f->plan.chunk);
         if (f->plan.by_units)
             FN(by_units_back)(f);
         else
@@ -197,6 +206,35 @@ static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const rea
     }
     if (f->steps.T == 0)
         FN(zero_weights)(f);
+}
+
+/* Runs the way back of a net that its caller has described, with weights (., I), (., S) and, for
+ * mid, (., H) or NULL; gh and gc begin as gh_n and gc_n. 0, or -1 without memory. */
+static int FN(run_backward)(struct FN(backward) * f, const real *w_ih, const real *w_hh,
+                            const real *w_mh, int adds_to_gh) {
+    if (f->steps.B == 0 || f->I + f->H + f->S == 0) /* nothing to compute, however many steps */
+        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
+    f->plan = mg_plan(&f->steps, f->I, f->S, f->width, 1);
+    f->ih.source = w_ih, f->ih.rs = f->I, f->ih.cs = 1;
+    f->hh.source = w_hh, f->hh.rs = f->S, f->hh.cs = 1;
+    f->mh.source = w_mh, f->mh.rs = f->H, f->mh.cs = 1;
+    size_t states = f->H > f->S ? f->H : f->S, most = f->I > states ? f->I : states;
+    size_t chunk = f->plan.chunk, scratch = (chunk * f->width + VL) / VL * VL;
+    size_t gathered = (chunk * f->S + VL) / VL * VL, zeros = most / VL * VL + 4 * VL;
+    f->pack_size = FN(gemm_pack_size)(f->width, most, chunk);
+    size_t size = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + FN(panels_size)(&f->mh) +
+                  zeros + scratch + gathered + f->plan.tasks * f->pack_size;
+    void *memory = mg_allocate(size * sizeof(real) + 64);
+    if (!memory)
+        return -1;
+    real *rest = FN(pack_back)(f, FN(align)(memory));
+    FN(copy_or_zero)(rest, NULL, zeros);
+    f->zeros = rest;
+    f->start = adds_to_gh ? NULL : rest;
+    f->ggates = rest + zeros;
+    f->gathered = f->ggates + scratch;
+    f->pack = f->gathered + gathered;
+    FN(chunks_back)(f);
     mg_release(memory);
     return 0;
 }

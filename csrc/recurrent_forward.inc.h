@@ -6,6 +6,10 @@
  * h_t ties a step to the next, so a task can take rows of the batch through the whole sequence
  * without meeting another.
  *
+ * Of two nets a step has a second product, with something that needs all units of the first: of a
+ * GRU whose reset comes before it U_n (r h_{t-1}), of an LSTM with a projection W_hr (o tanh(c_t)).
+ * `step` then leaves r h_{t-1} or o tanh(c_t) in mid (B, H), and `finish` goes on from there.
+ *
  * N = T B rows, or those of packed sequences, whose batch shrinks as they end (struct mg_steps):
  *
  *      step 0: | 0 1 2 3 |  step 1: | 0 1 2 3 |  step 2: | 0 1 |  step 3: | 0 |
@@ -14,13 +18,14 @@
 #include "recurrent.h"
 
 struct FN(forward) {
-    real *output;             /* (N, H): h_1 ... h_T */
+    real *output;             /* (N, S): h_1 ... h_T */
     real *gates;              /* (N, width), or for inference a task's chunks */
-    const real *x, *h0;       /* (N, I), (B, H) */
+    const real *x, *h0;       /* (N, I), (B, S) */
     struct FN(panels) ih, hh; /* W^T and U^T */
+    struct FN(panels) mh;     /* U_n^T or W_hr^T, as (H, .); none: 0 panels */
     const real *start;        /* the biases, packed as ih is */
     struct mg_steps steps;
-    size_t I, H;
+    size_t I, H, S;   /* S: units of h, H but for a projection */
     size_t width;     /* of a row of gates */
     size_t ih_column; /* where in it the projection begins */
     struct mg_plan plan;
@@ -31,9 +36,13 @@ struct FN(forward) {
     /* gates: those of the first of `rows`, which all have step t */
     void (*step)(const struct FN(forward) *, size_t t, struct mg_span rows, struct mg_span panels,
                  real *gates);
-    real *cells, *c_n; /* LSTM: (B+N, H) or NULL, (B, H) */
-    const real *b_hn;  /* GRU: (H) or NULL */
-    int relu;          /* RNN */
+    void (*finish)(const struct FN(forward) *, size_t t, struct mg_span rows, struct mg_span panels,
+                   real *gates); /* NULL without a second product */
+    real *mid;                   /* (B, H) */
+    const real *zeros;           /* mh's start, packed */
+    real *cells, *c_n;           /* LSTM: (B+N, H) or NULL, (B, H) */
+    const real *b_hn;            /* GRU: (H) or NULL */
+    int relu;                    /* RNN */
 };
 
 /* `from` NULL: zeros. */
@@ -97,7 +106,7 @@ static void FN(product)(const struct FN(panels) * w, struct mg_span panels, real
 
 /* h_{t-1}, row b = 0. */
 static const real *FN(h_before)(const struct FN(forward) * f, size_t t) {
-    return t ? f->output + mg_row(&f->steps, t - 1) * f->H : f->h0;
+    return t ? f->output + mg_row(&f->steps, t - 1) * f->S : f->h0;
 }
 
 /* Gates of these rows at the beginning of a chunk, where `scratch` holds them if none are kept. */
@@ -129,8 +138,12 @@ static void FN(rows_task)(void *context, size_t index) {
         real *scratch = f->at + (index * most + rows.first) * f->width;
         real *gates = FN(chunk_gates)(f, t, rows.first, scratch);
         FN(project)(f, steps, rows, all, gates);
-        for (; t < steps.last; gates += FN(to_next)(f, t, rows), t++)
-            f->step(f, t, mg_active(&f->steps, t, rows), all, gates);
+        for (; t < steps.last; gates += FN(to_next)(f, t, rows), t++) {
+            struct mg_span active = mg_active(&f->steps, t, rows);
+            f->step(f, t, active, (struct mg_span){0, f->hh.panels}, gates);
+            if (f->finish)
+                f->finish(f, t, active, (struct mg_span){0, f->mh.panels}, gates);
+        }
     }
 }
 
@@ -147,6 +160,12 @@ static void FN(step_task)(void *context, size_t index) {
     f->step(f, f->t, all, mg_share(f->hh.panels, index, f->plan.tasks), f->at);
 }
 
+static void FN(finish_task)(void *context, size_t index) {
+    const struct FN(forward) *f = context;
+    struct mg_span all = {0, mg_batch(&f->steps, f->t)};
+    f->finish(f, f->t, all, mg_share(f->mh.panels, index, f->plan.tasks), f->at);
+}
+
 static void FN(by_units)(struct FN(forward) * f) {
     struct mg_span all = {0, f->steps.B};
     real *scratch = f->at;
@@ -154,35 +173,54 @@ static void FN(by_units)(struct FN(forward) * f) {
         f->chunk = mg_steps_from(&f->steps, f->t, all, f->plan.chunk);
         f->at = FN(chunk_gates)(f, f->t, 0, scratch);
         mg_parallel(FN(project_task), f, f->plan.tasks);
-        for (; f->t < f->chunk.last; f->at += FN(to_next)(f, f->t, all), f->t++)
+        for (; f->t < f->chunk.last; f->at += FN(to_next)(f, f->t, all), f->t++) {
             mg_parallel(FN(step_task), f, f->plan.tasks);
+            if (f->finish)
+                mg_parallel(FN(finish_task), f, f->plan.tasks);
+        }
     }
 }
 
-/* Runs a net that its caller has described: packs its weights, (., I) and (., H), and its biases,
- * of which b_hh counts for the first `both` columns only. 0, or -1 without memory. */
-static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
-                           const real *b_ih, const real *b_hh, size_t both) {
-    if (f->steps.B == 0 || f->H == 0) /* nothing to compute, however many steps */
-        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
-    f->plan = mg_plan(&f->steps, f->I, f->H, f->width, 0);
-    f->keep = f->gates != NULL;
-    size_t start = f->ih.panels * f->ih.width * VL;
-    size_t chunk = f->keep ? 0 : (f->plan.chunk + f->steps.B) * f->width;
-    size_t packed = f->steps.T == 1 && f->steps.B <= FEW_ROWS
-                        ? 0
-                        : FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh);
-    void *memory = mg_allocate((packed + start + chunk + VL) * sizeof(real) + 64);
-    if (!memory)
-        return -1;
-    real *rest = FN(align)(memory);
-    f->ih.source = w_ih, f->ih.rs = 1, f->ih.cs = f->I;
-    f->hh.source = w_hh, f->hh.rs = 1, f->hh.cs = f->H;
-    if (packed)
-        rest = FN(pack_all)(&f->hh, FN(pack_all)(&f->ih, rest, f->plan.tasks), f->plan.tasks);
+/* Packs the weights, if that is worth it, and what the products begin with: the biases, of which
+ * b_hh counts for the first `both` columns only, and mh's zeros. Returns the memory that follows.
+ */
+static real *FN(pack_net)(struct FN(forward) * f, real *rest, int few, const real *b_ih,
+                          const real *b_hh, size_t both) {
+    size_t tasks = f->plan.tasks;
+    if (!few)
+        rest = FN(pack_all)(&f->hh, FN(pack_all)(&f->ih, rest, tasks), tasks);
+    if (!few && f->finish)
+        rest = FN(pack_all)(&f->mh, rest, tasks);
     FN(pack_start)(&f->ih, rest, b_ih, b_hh, both);
     f->start = rest;
-    f->at = rest + start;
+    rest += f->ih.panels * f->ih.width * VL;
+    FN(pack_start)(&f->mh, rest, NULL, NULL, 0);
+    f->zeros = rest;
+    return rest + f->mh.panels * f->mh.width * VL;
+}
+
+/* Runs a net that its caller has described, with weights (., I), (., S) and, for mid, (., H) or
+ * NULL, and biases of which b_hh counts for the first `both` columns only. 0, or -1 without memory.
+ */
+static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
+                           const real *w_mh, const real *b_ih, const real *b_hh, size_t both) {
+    if (f->steps.B == 0 || f->H + f->S == 0) /* nothing to compute, however many steps */
+        f->steps = (struct mg_steps){NULL, 0, f->steps.B};
+    f->plan = mg_plan(&f->steps, f->I, f->S, f->width, 0);
+    f->keep = f->gates != NULL;
+    f->ih.source = w_ih, f->ih.rs = 1, f->ih.cs = f->I;
+    f->hh.source = w_hh, f->hh.rs = 1, f->hh.cs = f->S;
+    f->mh.source = w_mh, f->mh.rs = 1, f->mh.cs = f->H;
+    int few = f->steps.T == 1 && f->steps.B <= FEW_ROWS;
+    size_t packed = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + FN(panels_size)(&f->mh);
+    size_t start = (f->ih.panels * f->ih.width + f->mh.panels * f->mh.width) * VL;
+    size_t chunk = f->keep ? 0 : (f->plan.chunk + f->steps.B) * f->width;
+    size_t mid = f->finish ? f->steps.B * f->H : 0;
+    void *memory = mg_allocate(((few ? 0 : packed) + start + chunk + mid + VL) * sizeof(real) + 64);
+    if (!memory)
+        return -1;
+    f->at = FN(pack_net)(f, FN(align)(memory), few, b_ih, b_hh, both);
+    f->mid = f->at + chunk;
     if (f->plan.by_units)
         FN(by_units)(f);
     else

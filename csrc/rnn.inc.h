@@ -28,12 +28,13 @@ static int FN(rnn_forward)(real *output, const real *x, const real *h0, const re
                             .steps = {first, T, B},
                             .I = I,
                             .H = H,
+                            .S = H,
                             .width = H,
                             .ih = FN(plain_panels)(I, H),
                             .hh = FN(plain_panels)(H, H),
                             .step = FN(rnn_step),
                             .relu = relu};
-    return FN(run_forward)(&f, w_ih, w_hh, b_ih, b_hh, H);
+    return FN(run_forward)(&f, w_ih, w_hh, NULL, b_ih, b_hh, H);
 }
 
 static void FN(rnn_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,
@@ -64,12 +65,13 @@ static int FN(rnn_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real 
                              .steps = {first, T, B},
                              .I = I,
                              .H = H,
+                             .S = H,
                              .width = H,
                              .ih = FN(plain_panels)(H, I),
                              .hh = FN(plain_panels)(H, H),
                              .cells = FN(rnn_cells_back),
                              .relu = relu,
-                             .segments = {{gw_ih, gb, 0, H, 1}, {gw_hh, NULL, 0, H, 0}}};
+                             .segments = {{gw_ih, gb, 0, H, MG_X}, {gw_hh, NULL, 0, H, MG_H}}};
     FN(copy_or_zero)(gh0, gh_n, B * H);
-    return FN(run_backward)(&f, w_ih, w_hh, 0);
+    return FN(run_backward)(&f, w_ih, w_hh, NULL, 0);
 }

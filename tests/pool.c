@@ -16,10 +16,15 @@
 #include <unistd.h>
 
 enum { THREADS = 3, ELEMENTS = 70001, M = 120, N = 130, K = 110, MOST = 8192 };
-/* By rows, by units, on one thread: see mg_plan. */
+/* By rows, by units, on one thread (see mg_plan); P below H: an LSTM with a projection, and a GRU
+ * with the reset before, whose steps have two products. */
 static const struct {
-    size_t T, B, I, H;
-} sizes[] = {{5, 17, 20, 42}, {3, 1, 20, 171}, {4, 3, 5, 7}};
+    size_t T, B, I, H, P;
+} sizes[] = {{5, 17, 20, 42, 42},
+             {3, 1, 20, 171, 171},
+             {4, 3, 5, 7, 7},
+             {5, 17, 20, 42, 30},
+             {3, 2, 20, 171, 150}};
 enum { NETS = sizeof sizes / sizeof *sizes };
 
 /* Whether to fork while other threads work. AddressSanitizer's allocator cannot: a lock that
@@ -35,8 +40,12 @@ struct results {
     float product[M * N], activations[ELEMENTS];
     struct {
         float output[MOST], c_n[MOST], gx[MOST], gh0[MOST], gc0[MOST], gw_ih[4 * MOST];
-        float gw_hh[4 * 171 * 171], gb[MOST];
+        float gw_hh[4 * 171 * 171], gb[MOST], gw_hr[4 * MOST];
     } lstm[NETS];
+    struct {
+        float output[MOST], gx[MOST], gh0[MOST], gw_ih[4 * MOST], gw_hh[3 * 171 * 171];
+        float gb_ih[MOST], gb_hh[MOST];
+    } gru[NETS];
 };
 
 static float numbers[4 * 171 * 171 + ELEMENTS]; /* what all passes read */
@@ -52,18 +61,33 @@ static void *room(size_t n) {
 }
 
 static void lstm(struct results *r, size_t i) {
-    size_t T = sizes[i].T, B = sizes[i].B, I = sizes[i].I, H = sizes[i].H;
-    const float *v = numbers;
+    size_t T = sizes[i].T, B = sizes[i].B, I = sizes[i].I, H = sizes[i].H, P = sizes[i].P;
+    const float *v = numbers, *w_hr = P < H ? v + 8 : NULL;
     float *gates = room(T * B * 4 * H), *cells = room((T + 1) * B * H);
     int failed = mg_lstm_forward_f32(r->lstm[i].output, r->lstm[i].c_n, gates, cells, v, v + 1,
-                                     v + 2, v + 3, v + 4, v + 5, NULL, NULL, T, B, I, H);
+                                     v + 2, v + 3, v + 4, v + 5, NULL, w_hr, NULL, T, B, I, H, P);
     failed |= mg_lstm_backward_f32(r->lstm[i].gx, r->lstm[i].gh0, r->lstm[i].gc0, r->lstm[i].gw_ih,
-                                   r->lstm[i].gw_hh, r->lstm[i].gb, v + 6, v + 7, NULL, v, v + 1,
-                                   v + 3, v + 4, r->lstm[i].output, gates, cells, NULL, T, B, I, H);
+                                   r->lstm[i].gw_hh, r->lstm[i].gb, w_hr ? r->lstm[i].gw_hr : NULL,
+                                   v + 6, v + 7, NULL, v, v + 1, v + 3, v + 4, w_hr,
+                                   r->lstm[i].output, gates, cells, NULL, T, B, I, H, P);
     if (failed)
         abort();
     free(gates);
     free(cells);
+}
+
+static void gru(struct results *r, size_t i) {
+    size_t T = sizes[i].T, B = sizes[i].B, I = sizes[i].I, H = sizes[i].H;
+    const float *v = numbers;
+    float *gates = room(T * B * 3 * H);
+    int failed = mg_gru_forward_f32(r->gru[i].output, gates, v, v + 1, v + 3, v + 4, v + 5, v + 6,
+                                    0, NULL, T, B, I, H);
+    failed |= mg_gru_backward_f32(r->gru[i].gx, r->gru[i].gh0, r->gru[i].gw_ih, r->gru[i].gw_hh,
+                                  r->gru[i].gb_ih, r->gru[i].gb_hh, v + 6, v + 7, v, v + 1, v + 3,
+                                  v + 4, r->gru[i].output, gates, 0, NULL, T, B, I, H);
+    if (failed)
+        abort();
+    free(gates);
 }
 
 static void everything(struct results *r) {
@@ -71,8 +95,11 @@ static void everything(struct results *r) {
     if (mg_matmul_f32(r->product, numbers, 0, K, 1, numbers + 9, 0, 1, K, 1, M, N, K))
         abort();
     mg_tanh_f32(r->activations, numbers, ELEMENTS);
-    for (size_t i = 0; i < NETS; i++)
+    for (size_t i = 0; i < NETS; i++) {
         lstm(r, i);
+        if (sizes[i].P < sizes[i].H)
+            gru(r, i);
+    }
 }
 
 /* 1 where a pass did not give the bits that it should. */

@@ -14,7 +14,7 @@ ROWS = {  # a table's rows, and how many --quick makes
     "charlm": (r"lstm (train|write) 1 thr +[\d.]+ +[\d.]+ +[\d.]+   ms a (step|character)", 2),
     "memory": (r"LSTM float32 (minigrad|PyTorch).* +-?[\d.]+ +-?[\d.]+ +-?[\d.]+", 3),
     "scaling": (r" +\d+ +\d+ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+ +[\d.]+ +[\d.]+ +[\d.]+", 6),
-    "rnn": (r"LSTM float32 (train|infer|packed|deep|step) +[\dx]+ 1 thr( +[\d.]+){3,5}  \w+.*", 5),
+    "rnn": (r"LSTM float32 \w+ +[\dx]+ 1 thr( +[\d.]+){3,5}  \w+.*", 6),
     "eager": (r" +4 +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+", 1),
 }  # fmt: skip
 

@@ -50,9 +50,9 @@ lengths = st.lists(st.integers(1, 9), min_size=1, max_size=14).map(lambda n: sor
 
 def sorted_out(net: str, results: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
     """Results with a row for each row of x, for each sequence, and for neither."""
-    if net == "lstm":
+    if net.startswith("lstm"):
         output, c_n, gx, gh0, gc0, *weights = results
-        return [output, gx], [gh0, c_n, gc0], weights
+        return [output, gx], [gh0, c_n, gc0], [g for g in weights if g is not None]
     output, gx, gh0, *weights = results
     return [output, gx], [gh0], weights
 
@@ -116,8 +116,9 @@ def test_of_equal_lengths_it_is_what_it_is_padded(net: str, kernels: Any) -> Non
     a = layer(net, 5, 6, 7, 8, np.float32)
     flat = {name: a[name].reshape(30, -1) for name in ("x", "gy")}
     results = run(kernels, net, a | flat | {"batch_sizes": np.full(5, 6)})
-    wanted = run(kernels, net, a)
-    assert_close([r.ravel() for r in results], [w.ravel() for w in wanted], 1e-6)
+    for r, wanted in zip(results, run(kernels, net, a), strict=True):
+        if wanted is not None:
+            assert_close([r.ravel()], [wanted.ravel()], 1e-6)
 
 
 @each_net

@@ -14,8 +14,9 @@ native = pytest.importorskip("minigrad.kernels.native", reason="the C extension 
 native_recurrent = pytest.importorskip("minigrad.kernels.native_recurrent")
 Arrays = dict[str, Any]
 
-NETS = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}  # gates
-STATES = {"lstm": ["h0", "c0"]}
+NETS = {  # gates
+    "rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "gru_before": 3, "lstm": 4, "lstm_proj": 4,
+}  # fmt: skip
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 
 each_net = pytest.mark.parametrize("net", NETS)
@@ -31,55 +32,61 @@ def _as_before() -> Iterator[None]:
     native.set_num_threads(threads)
 
 
+def projected(net: str, H: int) -> int:
+    """Units of h: P of a projection, which a kernel does not expect to be fewer than H."""
+    return H * 2 // 3 + (H < 4) if net == "lstm_proj" else H
+
+
 def layer(net: str, T: int, B: int, I: int, H: int, dtype: type, seed: int = 0) -> Arrays:
     """Every array a net's two functions take, output and saved values aside."""
     rng = np.random.default_rng(seed)
-    rows = NETS[net] * H
+    rows, P = NETS[net] * H, projected(net, H)
     shapes = {
         "x": (T, B, I),
-        "h0": (B, H),
+        "h0": (B, P),
         "c0": (B, H),
         "w_ih": (rows, I),
-        "w_hh": (rows, H),
+        "w_hh": (rows, P),
         "b_ih": (rows,),
         "b_hh": (rows,),
-        "gy": (T, B, H),
-        "gh_n": (B, H),
+        "gy": (T, B, P),
+        "gh_n": (B, P),
         "gc_n": (B, H),
     }
-    scale = {"w_ih": (I + 1) ** -0.5, "w_hh": (H + 1) ** -0.5}
+    if net == "lstm_proj":
+        shapes["w_hr"] = (P, H)
+    scale = {"w_ih": (I + 1) ** -0.5, "w_hh": (P + 1) ** -0.5, "w_hr": (H + 1) ** -0.5}
     return {
         name: (rng.standard_normal(shape) * scale.get(name, 1)).astype(dtype)
         for name, shape in shapes.items()
     }
 
 
+def named(net: str, a: Arrays, *names: str) -> list[Any]:
+    """The arrays that a net's function takes by these names, or None; some are the LSTM's alone."""
+    return [a.get(n) for n in names if net[:4] == "lstm" or n not in ("c0", "gc_n", "w_hr")]
+
+
+def told(net: str, a: Arrays) -> list[Any]:
+    """What it takes after the arrays: batch sizes, and which form of the net."""
+    name, _, form = net.partition("_")
+    return [a.get("batch_sizes"), *{"rnn": [form], "gru": [not form]}.get(name, [])]
+
+
 def forward(kernels: Any, net: str, a: Arrays, keep: bool = True) -> list[Any]:
     """output, (c_n,) saved"""
-    names = ["x", *STATES.get(net, ["h0"]), "w_ih", "w_hh", "b_ih", "b_hh"]
-    function = getattr(kernels, f"{net[:4].rstrip('_')}_forward")
-    kind = [net[4:]] if net.startswith("rnn") else []
-    return list(function(*(a.get(name) for name in names), a.get("batch_sizes"), *kind, keep))
+    function = getattr(kernels, f"{net.split('_')[0]}_forward")
+    arrays = named(net, a, "x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
+    return list(function(*arrays, *told(net, a), keep))
 
 
 def backward(
     kernels: Any, net: str, a: Arrays, output: Any, saved: Any, need_x: bool, reuse: bool
 ) -> list[Any]:
-    """gx, gh0, (gc0,) gw_ih, gw_hh, the biases' gradients"""
-    names = ["gy", "gh_n", *(["gc_n"] if net == "lstm" else []), "x", "h0", "w_ih", "w_hh"]
-    function = getattr(kernels, f"{net[:4].rstrip('_')}_backward")
-    kind = [net[4:]] if net.startswith("rnn") else []
-    return list(
-        function(
-            *(a.get(name) for name in names),
-            output,
-            saved,
-            a.get("batch_sizes"),
-            *kind,
-            need_x,
-            reuse,
-        )
-    )
+    """gx, gh0, (gc0,) gw_ih, gw_hh, the biases' gradients (, gw_hr)"""
+    function = getattr(kernels, f"{net.split('_')[0]}_backward")
+    arrays = named(net, a, "gy", "gh_n", "gc_n", "x", "h0", "w_ih", "w_hh", "w_hr")
+    return list(function(*arrays, output, saved, *told(net, a), need_x, reuse))
 
 
 def run(kernels: Any, net: str, a: Arrays, need_x: bool = True, reuse: bool = False) -> list[Any]:
@@ -165,7 +172,7 @@ def test_one_step_of_few_rows(net, isa, dtype, B, I, H, seed, bias) -> None:
     """Weights are read as they lie: what borders on them is not, nor is an infinity spread."""
     native.select_isa(isa)
     a = layer(net, 1, B, I, H, dtype, seed)
-    for name in ("w_ih", "w_hh", "b_ih", "b_hh", "x", "h0"):
+    for name in {"w_ih", "w_hh", "w_hr", "b_ih", "b_hh", "x", "h0"} & set(a):
         around = np.full(a[name].size + 64, np.nan, dtype)
         around[32:-32] = a[name].ravel()
         a[name] = around[32:-32].reshape(a[name].shape)
@@ -252,7 +259,7 @@ def test_other_dtypes_are_the_references(net, dtype) -> None:
         ("x", np.zeros((2, 3)), "2 and 2 axes"),
         ("h0", np.zeros((4, 5)), r"h0 has shape \(4, 5\), expected \(3, 5\)"),
         ("w_ih", np.zeros((2, 4)), r"w_ih has shape \(2, 4\), expected \(.*, 4\)"),
-        ("w_hh", np.zeros((5, 9)), r"w_hh has shape \(5, 9\), expected \(.*, 5\)"),
+        ("w_hh", np.zeros((5, 9)), r"w_hh has shape \(5, 9\), expected \(.*, [35]\)"),
         ("b_ih", np.zeros((20, 1)), r"b_ih has shape \(20, 1\), expected \(.*,\)"),
         ("b_hh", np.zeros(20, np.float32), "b_hh is float32, expected float64"),
         ("w_hh", np.zeros((20, 5), np.int64), "w_hh is int64, expected float64"),
@@ -269,15 +276,16 @@ def test_wrong_arguments_are_named(net, name, value, message) -> None:
 def test_wrong_gradients_are_named(net, name) -> None:
     a = layer(net, 2, 3, 4, 5, np.float64)
     output, *_, saved = forward(native, net, a)
-    if (name == "gc_n" and net != "lstm") or (name == "saved" and net.startswith("rnn")):
+    lstm = net.startswith("lstm")
+    if (name == "gc_n" and not lstm) or (name == "saved" and net.startswith("rnn")):
         return
     if name == "output":
         output = output[:, :2]
     elif name == "saved":
-        saved = (saved[0], saved[1][:2]) if net == "lstm" else (saved[0][..., 1:],)
+        saved = (saved[0], saved[1][:2]) if lstm else (saved[0][..., 1:],)
     else:
         a[name] = a[name][..., :-1]
-    wanted = {"saved": "cells" if net == "lstm" else "gates"}.get(name, name)
+    wanted = {"saved": "cells" if lstm else "gates"}.get(name, name)
     with pytest.raises(ValueError, match=f"_backward: {wanted} has shape"):
         backward(native, net, a, output, saved, True, True)
 
@@ -286,6 +294,33 @@ def test_lstm_c0_is_checked() -> None:
     a = layer("lstm", 2, 3, 4, 5, np.float64) | {"c0": np.zeros((3, 4))}
     with pytest.raises(ValueError, match=r"c0 has shape \(3, 4\), expected \(3, 5\)"):
         forward(native, "lstm", a)
+
+
+@pytest.mark.parametrize(
+    ("w_hr", "message"),
+    [
+        (np.zeros((4, 5)), r"w_hr has shape \(4, 5\), expected \(3, 5\)"),
+        (np.zeros((3, 6)), r"c0 has shape \(3, 5\), expected \(3, 6\)"),
+        (np.zeros(5), r"expected w_hr \(P, H\), got 1 axes"),
+        (np.zeros((3, 5), np.float32), "w_hr is float32, expected float64"),
+    ],
+)
+def test_lstm_w_hr_is_checked(w_hr, message) -> None:
+    a = layer("lstm_proj", 2, 3, 4, 5, np.float64)
+    with pytest.raises(ValueError, match=message):
+        forward(native, "lstm_proj", a | {"w_hr": w_hr})
+
+
+@pytest.mark.parametrize("P", [0, 1, 5, 9])
+def test_lstm_any_projection(P) -> None:
+    """P is not bound to be less than H: for a kernel they are two sizes."""
+    a, rng = layer("lstm_proj", 3, 5, 4, 5, np.float64), np.random.default_rng(1)
+    for name, shape in {"h0": (5, P), "w_hh": (20, P), "w_hr": (P, 5), "gh_n": (5, P)}.items():
+        a[name] = rng.standard_normal(shape)
+    a["gy"] = rng.standard_normal((3, 5, P))
+    for more in ({}, {"x": a["x"][..., :0], "w_ih": a["w_ih"][:, :0]}):
+        got = run(native, "lstm_proj", a | more)
+        assert_close(got, run(reference, "lstm_proj", a | more), 1e-12)
 
 
 @pytest.mark.parametrize("kernels", [native, reference])
@@ -300,6 +335,8 @@ def test_sizes_that_cannot_be_are_refused(net) -> None:
     x = np.broadcast_to(np.float32(0), (2**31, 2**20, 1))
     state = np.broadcast_to(np.float32(0), (2**20, 2**20))
     a = {"x": x, "h0": state, "c0": state, "w_ih": state, "w_hh": state}
+    if net == "lstm_proj":
+        a |= {"h0": np.broadcast_to(np.float32(0), (2**20, 3)), "w_hr": state}
     with pytest.raises(ValueError, match="too large"):
         forward(native, net, a)
 

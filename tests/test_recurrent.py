@@ -149,30 +149,41 @@ def results(layer, x, hx, form, lengths, valid, needs_x) -> list:
     return [*(y.data for y in made), *(t.grad.data for t in leaves)]
 
 
-@pytest.mark.parametrize("kind", CELLS)
+FUSED = [
+    *((kind, {}) for kind in CELLS),
+    ("GRU", {"reset_after": False}),
+    ("LSTM", {"proj_size": 2}),
+]
+
+
+@pytest.mark.parametrize(("kind", "form_of"), FUSED, ids=str)
 @given(configurations())
 @settings(max_examples=25)
-def test_fused_is_composed(kind, configuration):
+def test_fused_is_composed(kind, form_of, configuration):
     sizes, options, form, lengths, given_states, seed = configuration
     T, B, I, H = sizes.values()
+    if "proj_size" in form_of:
+        form_of, H = {"proj_size": H}, H + seed % 3 + 1
     rng = np.random.default_rng(seed)
-    layer = randomized(getattr(nn, kind)(I, H, dtype=F64, **options), seed)
+    layer = randomized(getattr(nn, kind)(I, H, dtype=F64, **options, **form_of), seed)
+    assert "fused" in layer.explain()
     composed = copy.deepcopy(layer)
     composed.fused = None
     first = (B, T) if options["batch_first"] else (T, B)
     x, valid = rng.standard_normal((*first, I)), rng.random(first) < 0.7
     valid.flat[0] = True
-    hx = [rng.standard_normal((layer.rows, B, H)) for _ in layer.state_sizes]
+    hx = [rng.standard_normal((layer.rows, B, size)) for size in layer.state_sizes]
     arguments = (x, hx if given_states else [], form, lengths, valid, bool(seed % 2))
     for a, b in zip(results(layer, *arguments), results(composed, *arguments), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", CELLS)
-def test_second_order_of_the_fused_layer_is_that_of_the_composition(kind):
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "form"), FUSED, ids=str)
+def test_second_order_of_the_fused_layer_is_that_of_the_composition(kind, form, bias):
     rng = np.random.default_rng(0)
-    layer = randomized(getattr(nn, kind)(4, 5, dtype=F64))
-    x, states = random(rng, 3, 2, 4), [random(rng, 1, 2, 5) for _ in layer.state_sizes]
+    layer = randomized(getattr(nn, kind)(4, 5, bias=bias, dtype=F64, **form))
+    x, states = random(rng, 3, 2, 4), [random(rng, 1, 2, size) for size in layer.state_sizes]
     inputs, second = [x, *states, *layer.parameters()], []
     for fused in (layer.fused, None):
         layer.fused = fused
@@ -182,6 +193,25 @@ def test_second_order_of_the_fused_layer_is_that_of_the_composition(kind):
         second.append(grad(sum((g * g).sum() for g in first), inputs))
     for fused, composed in zip(*second, strict=True):
         np.testing.assert_allclose(fused.data, composed.data, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "form"), FUSED, ids=str)
+@pytest.mark.parametrize("packed", [False, True])
+def test_gradcheck_of_the_fused_layer(kind, form, bias, packed):
+    rng = np.random.default_rng(2)
+    layer = randomized(getattr(nn, kind)(2, 4, bias=bias, dtype=F64, **form))
+    states = [random(rng, 1, 3, size) for size in layer.state_sizes]
+    names = [n for n, _ in layer.named_parameters()]
+
+    def run(x, *tensors):
+        hx, weights = tensors[: len(states)], tensors[len(states) :]
+        vars(layer).update(zip(names, weights, strict=True))
+        x = pack_padded_sequence(x, [3, 2, 1]) if packed else x
+        output, last = layer(x, hx if len(hx) > 1 else hx[0])
+        return output.data if packed else output, *as_tuple(last)
+
+    mg.gradcheck(run, [random(rng, 3, 3, 2), *states, *layer.parameters()], atol=1e-7, rtol=1e-7)
 
 
 def test_second_order_with_inputs_that_depend_on_one_another():
@@ -198,15 +228,17 @@ def test_second_order_with_inputs_that_depend_on_one_another():
 
 
 def test_explain_says_which_path():
-    for kind in CELLS:
-        assert "fused" in getattr(nn, kind)(2, 3).explain()
+    for kind, form in FUSED:
+        assert "fused" in getattr(nn, kind)(2, 3, **form).explain()
     layer = nn.LSTM(2, 3, recurrent_dropout=0.5)
     assert "recurrent_dropout" in layer.explain()
     assert "fused" in layer.eval().explain()
     for option in ({"peephole": True}, {"coupled": True}, {"zoneout": 0.1}, {"clip": 1.0},
-                   {"layer_norm": True}, {"proj_size": 2}):  # fmt: skip
-        said = nn.LSTM(2, 3, **option).explain()
-        assert "composed" in said
-        assert next(iter(option)) in said
-    assert "reset_after=False" in nn.GRU(2, 3, reset_after=False).explain()
+                   {"layer_norm": True}, {"activations": ["Sigmoid", "Tanh", "Tanh"]}):  # fmt: skip
+        for proj_size in (0, 2):
+            said = nn.LSTM(2, 3, proj_size=proj_size, **option).explain()
+            assert "composed" in said
+            assert next(iter(option)) in said
+            assert "proj_size" not in said
+    assert "no kernel covers clip" in nn.GRU(2, 3, reset_after=False, clip=1.0).explain()
     assert "Mine" in nn.Recurrent(Mine(2, 3)).explain()

@@ -117,14 +117,18 @@ def test_copies_stores_and_replaced_weights_are_followed():
     assert np.abs(layer(x)[0].data - wanted).max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+FORMS = {"LSTM, projected": {"proj_size": 4}, "GRU, reset before": {"reset_after": False}}
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU", *FORMS])
 @pytest.mark.parametrize("form", ["(T, B, I)", "batch_first", "(T, I)", "mask", "packed"])
 @pytest.mark.parametrize(
     "options", [{}, {"num_layers": 2, "bidirectional": True, "dropout": 0.5}, {"learn_h0": True}]
 )
 @pytest.mark.parametrize("bias", [True, False])
 def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
-    layer = getattr(nn, kind)(3, 5, bias=bias, batch_first=form == "batch_first", **options).eval()
+    options = {"bias": bias, "batch_first": form == "batch_first", **options, **FORMS.get(kind, {})}
+    layer = getattr(nn, kind.split(",")[0])(3, 5, **options).eval()
     for p in layer.parameters():
         nn.init.normal_(p)
     for T in (1, 4):
@@ -136,6 +140,9 @@ def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
         wanted, states = layer(x, **more)
         with mg.no_grad():
             got, ends = layer(x, **more)
+            assert [s.shape for s in as_tuple(layer(x, ends, **more)[1])] == [
+                s.shape for s in as_tuple(ends)
+            ]
         wanted, got = (y.data if form == "packed" else y for y in (wanted, got))
         for a, b in zip((got, *as_tuple(ends)), (wanted, *as_tuple(states)), strict=True):
             assert type(a) is mg.Tensor

@@ -22,8 +22,9 @@ fit = lib.np_fit
 class Kernel:
     """np_{name}_f32 and _f64 of csrc/, and the axes of the arrays that they take, in C's order.
 
-    axes: letters for the sizes, T steps, B batch, I inputs, H hidden, N the rows of x (T B, or
-    those of packed sequences), M = B + N; "4H" is four times one, and "?" says that None will do.
+    axes: letters for the sizes, T steps, B batch, I inputs, H hidden, P projected, N the rows of x
+    (T B, or those of packed sequences), M = B + N; "4H" is four times one, and "?" says that None
+    will do.
     """
 
     def __init__(self, name: str, **axes: str) -> None:
@@ -31,6 +32,7 @@ class Kernel:
         self.form = "".join(a if a[-1] == "?" else a + "," for a in axes.values()).encode()
         self.functions = {d: getattr(lib, f"np_{name}_{kind}") for d, kind in KERNELS.items()}
         self.at_x, self.at_h0 = (list(axes).index(argument) for argument in ("x", "h0"))
+        self.at_w_hr = list(axes).index("w_hr") if "w_hr" in axes else None
 
     def checked(self, batch_sizes: Array | None, *arrays: Any) -> tuple:
         """first, N, T, B, I, H and the arrays as C takes them, contiguous; None stays None.
@@ -39,11 +41,13 @@ class Kernel:
         argument is wrong, and where C could not count a layer's bytes.
         """
         x, h0 = arrays[self.at_x], arrays[self.at_h0]
+        w_hr = None if self.at_w_hr is None else arrays[self.at_w_hr]
         if batch_sizes is None and fit(self.form, [*map(id, arrays)]):
             T, B, I = x.shape
-            return None, T * B, T, B, I, h0.shape[1], arrays
-        first, N, T, B, I, H = _sizes(self.name, x, h0, batch_sizes)
-        sizes = {"T": T, "B": B, "I": I, "H": H, "N": N, "M": B + N}
+            H = (h0 if w_hr is None else w_hr).shape[1]
+            return None, T * B, T, B, I, H, arrays
+        first, N, T, B, I, H = _sizes(self.name, x, h0, w_hr, batch_sizes)
+        sizes = {"T": T, "B": B, "I": I, "H": H, "P": h0.shape[1], "N": N, "M": B + N}
         return first, N, T, B, I, H, self._by_name(x.dtype, sizes, batch_sizes is not None, arrays)
 
     def _by_name(self, dtype: np.dtype, sizes: dict, packed: bool, arrays: Sequence) -> list:
@@ -74,7 +78,7 @@ class Kernel:
 
 
 def _sizes(
-    name: str, x: Array, h0: Array, batch_sizes: Array | None
+    name: str, x: Array, h0: Array, w_hr: Array | None, batch_sizes: Array | None
 ) -> tuple[Array | None, int, int, int, int, int]:
     """first, N, T, B, I, H; first (T+1): the rows of x where steps begin, or None: B rows each.
 
@@ -87,9 +91,12 @@ def _sizes(
             f"{name}: expected x {'(N, I)' if packed else '(T, B, I)'} and h0 (B, H), got "
             f"{x.ndim} and {h0.ndim} axes"
         )
-    I, H = x.shape[-1], h0.shape[1]
+    if w_hr is not None and w_hr.ndim != 2:
+        raise ValueError(f"{name}: expected w_hr (P, H), got {w_hr.ndim} axes")
+    I, H = x.shape[-1], (h0 if w_hr is None else w_hr).shape[1]
+    most = max(H, h0.shape[1])
     T, B = x.shape[:2] if batch_sizes is None else (_steps(name, batch_sizes, h0), len(h0))
-    if max((T + 1) * (B + 256) * (4 * H + I + 64), (4 * H + 256) * (I + H + 1024)) > 2**56:
+    if max((T + 1) * (B + 256) * (6 * most + I + 64), (4 * most + 256) * (I + most + 1024)) > 2**56:
         raise ValueError(f"{name}: T={T}, B={B}, I={I}, H={H} is too large")
     if batch_sizes is None:
         return None, T * B, T, B, I, H

@@ -58,9 +58,20 @@ def _empty(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
     return [np.empty(shape, dtype) for shape in shapes]
 
 
-LSTM_FORWARD = Kernel(
-    "lstm_forward", x="TBI", h0="BH", c0="BH", w_ih="4HI", w_hh="4HH", b_ih="4H?", b_hh="4H?"
-)
+LSTM_FORWARD = {  # by whether there is a projection: of h, "P" is the letter of its units
+    P == "P": Kernel(
+        "lstm_forward",
+        x="TBI",
+        h0=f"B{P}",
+        c0="BH",
+        w_ih="4HI",
+        w_hh=f"4H{P}",
+        b_ih="4H?",
+        b_hh="4H?",
+        w_hr=f"{P}H?",
+    )
+    for P in "HP"
+}
 
 
 def lstm_forward(
@@ -71,38 +82,45 @@ def lstm_forward(
     w_hh: Array,
     b_ih: Array | None,
     b_hh: Array | None,
+    w_hr: Array | None,
     batch_sizes: Array | None,
     keep: bool,
 ) -> tuple[Array, Array, Any]:
     """One LSTM layer over a whole sequence: see `reference.lstm_forward`.
 
     Kept for backward are, as there, the gates (N, 4H) and the cell states (B+N, H): with the
-    output itself 6 numbers for each step, row and unit.
+    output itself 6 numbers for each step, row and unit, or 5 and P for each step and row.
     """
     if x.dtype not in KERNELS:
-        return reference.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
-    first, N, T, B, I, H, inputs = LSTM_FORWARD.checked(
-        batch_sizes, x, h0, c0, w_ih, w_hh, b_ih, b_hh
+        return reference.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep)
+    kernel = LSTM_FORWARD[w_hr is not None]
+    first, N, T, B, I, H, inputs = kernel.checked(
+        batch_sizes, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr
     )
-    output, c_n = np.empty((*x.shape[:-1], H), x.dtype), np.empty((B, H), x.dtype)
+    P = h0.shape[1]
+    output, c_n = np.empty((*x.shape[:-1], P), x.dtype), np.empty((B, H), x.dtype)
     saved = Kept(x.dtype, (N, 4 * H), (B + N, H)) if keep else (None, None)
-    LSTM_FORWARD(x.dtype, (output, c_n, *saved, *inputs), id(first), T, B, I, H)
+    kernel(x.dtype, (output, c_n, *saved, *inputs), id(first), T, B, I, H, P)
     return output, c_n, saved if keep else None
 
 
-LSTM_BACKWARD = Kernel(
-    "lstm_backward",
-    gy="TBH?",
-    gh_n="BH?",
-    gc_n="BH?",
-    x="TBI",
-    h0="BH",
-    w_ih="4HI",
-    w_hh="4HH",
-    output="TBH",
-    gates="N4H",
-    cells="MH",
-)
+LSTM_BACKWARD = {
+    P == "P": Kernel(
+        "lstm_backward",
+        gy=f"TB{P}?",
+        gh_n=f"B{P}?",
+        gc_n="BH?",
+        x="TBI",
+        h0=f"B{P}",
+        w_ih="4HI",
+        w_hh=f"4H{P}",
+        w_hr=f"{P}H?",
+        output=f"TB{P}",
+        gates="N4H",
+        cells="MH",
+    )
+    for P in "HP"
+}
 
 
 def lstm_backward(
@@ -113,24 +131,29 @@ def lstm_backward(
     h0: Array,
     w_ih: Array,
     w_hh: Array,
+    w_hr: Array | None,
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
     need_x: bool,
     reuse: bool,
-) -> tuple[Array | None, Array, Array, Array, Array, Array]:
+) -> tuple[Array | None, Array, Array, Array, Array, Array, Array | None]:
     """Gradients of `lstm_forward`: see `reference.lstm_backward`. `saved` stays as it was."""
     if x.dtype not in KERNELS:
         return reference.lstm_backward(
-            gy, gh_n, gc_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, need_x, reuse
+            gy, gh_n, gc_n, x, h0, w_ih, w_hh, w_hr, output, saved, batch_sizes, need_x, reuse
         )
-    first, _, T, B, I, H, inputs = LSTM_BACKWARD.checked(
-        batch_sizes, gy, gh_n, gc_n, x, h0, w_ih, w_hh, output, *saved
+    kernel = LSTM_BACKWARD[w_hr is not None]
+    first, _, T, B, I, H, inputs = kernel.checked(
+        batch_sizes, gy, gh_n, gc_n, x, h0, w_ih, w_hh, w_hr, output, *saved
     )
+    P = h0.shape[1]
     gx = np.empty(x.shape, x.dtype) if need_x else None
-    gh0, gc0, gw_ih, gw_hh, gb = _empty(x.dtype, (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,))
-    LSTM_BACKWARD(x.dtype, (gx, gh0, gc0, gw_ih, gw_hh, gb, *inputs), id(first), T, B, I, H)
-    return gx, gh0, gc0, gw_ih, gw_hh, gb
+    gw_hr = None if w_hr is None else np.empty((P, H), x.dtype)
+    made = _empty(x.dtype, (B, P), (B, H), (4 * H, I), (4 * H, P), (4 * H,))
+    kernel(x.dtype, (gx, *made, gw_hr, *inputs), id(first), T, B, I, H, P)
+    gh0, gc0, gw_ih, gw_hh, gb = made
+    return gx, gh0, gc0, gw_ih, gw_hh, gb, gw_hr
 
 
 GRU_FORWARD = Kernel(
@@ -146,33 +169,38 @@ def gru_forward(
     b_ih: Array | None,
     b_hh: Array | None,
     batch_sizes: Array | None,
+    reset_after: bool,
     keep: bool,
 ) -> tuple[Array, Any]:
     """One GRU layer over a whole sequence: see `reference.gru_forward`.
 
     Kept for backward is gates (N, 4H), the blocks W_hn h + b_hn, r, z, n: with the output itself
-    5 numbers for each step, row and unit.
+    5 numbers for each step, row and unit. Without reset_after it is (N, 3H), r, z, n.
     """
     if x.dtype not in KERNELS:
-        return reference.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+        return reference.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep)
     first, N, T, B, I, H, inputs = GRU_FORWARD.checked(batch_sizes, x, h0, w_ih, w_hh, b_ih, b_hh)
     output = np.empty((*x.shape[:-1], H), x.dtype)
-    saved = Kept(x.dtype, (N, 4 * H)) if keep else (None,)
-    GRU_FORWARD(x.dtype, (output, *saved, *inputs), id(first), T, B, I, H)
+    after = int(reset_after)
+    saved = Kept(x.dtype, (N, (3 + after) * H)) if keep else (None,)
+    GRU_FORWARD(x.dtype, (output, *saved, *inputs), after, id(first), T, B, I, H)
     return output, saved if keep else None
 
 
-GRU_BACKWARD = Kernel(
-    "gru_backward",
-    gy="TBH?",
-    gh_n="BH?",
-    x="TBI",
-    h0="BH",
-    w_ih="3HI",
-    w_hh="3HH",
-    output="TBH",
-    gates="N4H",
-)
+GRU_BACKWARD = {  # by reset_after
+    after: Kernel(
+        "gru_backward",
+        gy="TBH?",
+        gh_n="BH?",
+        x="TBI",
+        h0="BH",
+        w_ih="3HI",
+        w_hh="3HH",
+        output="TBH",
+        gates="N4H" if after else "N3H",
+    )
+    for after in (True, False)
+}
 
 
 def gru_backward(
@@ -185,22 +213,24 @@ def gru_backward(
     output: Array,
     saved: Any,
     batch_sizes: Array | None,
+    reset_after: bool,
     need_x: bool,
     reuse: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array, Array]:
     """Gradients of `gru_forward`: see `reference.gru_backward`. `saved` stays as it was."""
     if x.dtype not in KERNELS:
         return reference.gru_backward(
-            gy, gh_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, need_x, reuse
+            gy, gh_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, reset_after, need_x, reuse
         )
-    first, _, T, B, I, H, inputs = GRU_BACKWARD.checked(
+    kernel = GRU_BACKWARD[reset_after]
+    first, _, T, B, I, H, inputs = kernel.checked(
         batch_sizes, gy, gh_n, x, h0, w_ih, w_hh, output, *saved
     )
     gx = np.empty(x.shape, x.dtype) if need_x else None
-    gh0, gw_ih, gw_hh, gb_ih, gb_hh = _empty(
+    gh0, gw_ih, gw_hh, gb_ih, gb_hh = made = _empty(
         x.dtype, (B, H), (3 * H, I), (3 * H, H), (3 * H,), (3 * H,)
     )
-    GRU_BACKWARD(x.dtype, (gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh, *inputs), id(first), T, B, I, H)
+    kernel(x.dtype, (gx, *made, *inputs), int(reset_after), id(first), T, B, I, H)
     return gx, gh0, gw_ih, gw_hh, gb_ih, gb_hh
 
 

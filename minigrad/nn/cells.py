@@ -265,7 +265,7 @@ class LSTMCell(Cell):
         self.weight_peephole = parameter((gates - 1) * H, dtype=dtype) if peephole else None
         self.gain_c = parameter(H, dtype=dtype) if self.layer_norm else None
         self.shift_c = parameter(H, dtype=dtype) if self.layer_norm else None
-        self.beyond += [n for n in ("proj_size", "peephole", "coupled") if getattr(self, n)]
+        self.beyond += [n for n in ("peephole", "coupled") if getattr(self, n)]
         self.reset_parameters()
 
     def step(self, wx: Any, state: State, drop: Any = None) -> State:
@@ -320,7 +320,6 @@ class GRUCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, hidden_size, **options)
         self.reset_after = reset_after
-        self.beyond += [] if reset_after else ["reset_after=False"]
         self.reset_parameters()
 
     def step(self, wx: Any, state: State, drop: Any = None) -> State:

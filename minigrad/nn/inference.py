@@ -33,10 +33,10 @@ def unrecorded(layer: Any, input: Any, hx: Any) -> tuple[Any, Any] | None:
     if given is None:
         return None
     x, states = given
-    ends, no_biases = [], () if layer.bias else (None, None)
+    ends = []
     for row, state in enumerate(zip(*states)):
-        weights = [w if w is None else w.data for w in layer.trained(row)]
-        x, *last = layer.fused(x, state, (*weights, *no_biases), None)
+        weights = layer.given([w if w is None else w.data for w in layer.trained(row)])
+        x, *last = layer.fused(x, state, weights, None)
         ends.append(last)
     batched = input.data.ndim == 3
     lasts = tuple([_stacked(kind, batched) for kind in zip(*ends)])

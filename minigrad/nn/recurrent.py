@@ -117,10 +117,14 @@ class RNNBase(Layered):
         cell.__dict__.update(zip(self._names, weights, strict=False), training=self.training)
         return cell
 
+    def given(self, weights: Any) -> Any:
+        """A row's weights as a kernel takes them: None for each bias that it lacks"""
+        return weights if self.bias else [*weights[:2], None, None, *weights[2:]]
+
     def _composed(self, batch_sizes: Any, x: Any, *tensors: Any) -> tuple:
         """What the kernel computes, step by step: (x, states, weights) -> output and states"""
         count = len(self.state_sizes)
-        cell, state = self._cell(tensors[count:]), tensors[:count]
+        cell, state = self._cell([w for w in tensors[count:] if w is not None]), tensors[:count]
         output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
@@ -144,9 +148,8 @@ class RNNBase(Layered):
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
             return unroll(cell, x, state, drop, batch_sizes)
-        biases = () if self.bias else (None, None)
         composed = partial(self._composed, batch_sizes)
-        output, *last = self.fused(x, state, (*weights, *biases), composed, batch_sizes)
+        output, *last = self.fused(x, state, self.given(weights), composed, batch_sizes)
         return output, tuple(last)
 
     def drop_mask(self, row: int, batch: int) -> Any:
@@ -254,10 +257,9 @@ class GRU(RNNBase):
     """r, z = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), rows in order r z n
     n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)),  h_t = (1 - z) n + z h_{t-1}
 
-    See GRUCell and RNNBase. Keyword-only: reset_after. Source: Cho et al. 2014.
+    reset_after=False, keyword-only: n = tanh(W_in x_t + b_in + W_hn (r h_{t-1}) + b_hn).
+    See GRUCell and RNNBase. Source: Cho et al. 2014.
     """
-
-    fused = staticmethod(recurrent.gru)
 
     def __init__(
         self,
@@ -268,10 +270,13 @@ class GRU(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(GRUCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
-                         bidirectional, **options)  # fmt: skip
+                         bidirectional, reset_after=reset_after, **options)  # fmt: skip
+        self.fused = partial(recurrent.gru, reset_after=reset_after)
 
 
 class Recurrent(Layered):

@@ -36,16 +36,20 @@ def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, keep, co
 
 
 @primitive(extra=True)
-def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
+def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep, composed):
     """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need"""
-    output, c_n, saved = kernels.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+    output, c_n, saved = kernels.lstm_forward(
+        x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep
+    )
     return (output, _ends(output, h0, batch_sizes), c_n), saved
 
 
 @primitive(extra=True)
-def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep, composed):
     """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
-    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+    output, saved = kernels.gru_forward(
+        x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep
+    )
     return (output, _ends(output, h0, batch_sizes)), saved
 
 
@@ -61,23 +65,27 @@ def _rnn_rule(
     return *gradients, gb, gb
 
 
-@lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
+@lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 def _lstm_rule(
-    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed
+    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, composed
 ):
     if any(isinstance(g, Value) for g in gy):
-        return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    *gradients, gb = kernels.lstm_backward(
-        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse
+        return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr), needs, gy)
+    *gradients, gb, gw_hr = kernels.lstm_backward(
+        *gy, x, h0, w_ih, w_hh, w_hr, y[0], extra, batch_sizes, needs[0], reuse
     )
-    return *gradients, gb, gb
+    return *gradients, gb, gb, gw_hr
 
 
 @gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed):
+def _gru_rule(
+    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, composed
+):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse)
+    return kernels.gru_backward(
+        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, reset_after, needs[0], reuse
+    )
 
 
 def rnn(
@@ -96,17 +104,25 @@ def rnn(
 def lstm(
     x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
 ) -> tuple:
-    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one."""
-    args = (x, *states, *weights)
+    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one.
+
+    weights: four, or five with w_hr (P, H), a projection: then h0 is (B, P), w_hh (4H, P).
+    """
+    args = (x, *states, *weights, *[None] * (5 - len(weights)))
     return lstm_fused(*args, batch_sizes, recording(*args), composed)
 
 
 def gru(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    reset_after: bool = True,
 ) -> tuple:
     """(output, h_n), fused; what backward needs is kept only if there may be one."""
     args = (x, *states, *weights)
-    return gru_fused(*args, batch_sizes, recording(*args), composed)
+    return gru_fused(*args, batch_sizes, reset_after, recording(*args), composed)
 
 
 def _ends(output: np.ndarray, h0: np.ndarray, batch_sizes: Any) -> np.ndarray:
