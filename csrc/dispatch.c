@@ -2,17 +2,24 @@
 #include "kernels.h"
 #include <string.h>
 
+/* What every processor of this kind runs. */
+#if defined(__aarch64__)
+#define LEAST mg_kernels_neon
+#else
+#define LEAST mg_kernels_baseline
+#endif
+
 /* Best first. */
 static const struct mg_kernels *const built[] = {
 #if defined(__x86_64__)
     &mg_kernels_avx512,
     &mg_kernels_avx2,
 #endif
-    &mg_kernels_baseline,
+    &LEAST,
 };
 enum { BUILT = sizeof built / sizeof *built };
 
-static const struct mg_kernels *table = &mg_kernels_baseline;
+static const struct mg_kernels *table = &LEAST;
 
 static int runs_here(const struct mg_kernels *kernels) {
 #if defined(__x86_64__)
@@ -23,7 +30,7 @@ static int runs_here(const struct mg_kernels *kernels) {
     if (kernels == &mg_kernels_avx2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-    return kernels == &mg_kernels_baseline;
+    return kernels == &LEAST;
 }
 
 const char *mg_isa(void) { return table->isa; }

@@ -32,3 +32,4 @@ struct mg_kernels {
 };
 
 extern const struct mg_kernels mg_kernels_baseline, mg_kernels_avx2, mg_kernels_avx512;
+extern const struct mg_kernels mg_kernels_neon;

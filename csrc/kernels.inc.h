@@ -1,6 +1,6 @@
 /* All kernels for one instruction set: the templates, once per number type, then the table.
- * A kernels_*.c chooses the target, defines ISA and VEC_BYTES, and includes this file, which
- * includes itself once for each number type. */
+ * A kernels_*.c chooses the target, defines ISA, VEC_BYTES and REGISTERS, and includes this file,
+ * which includes itself once for each number type. */
 #ifndef REAL_BITS
 
 #define REAL_BITS 32

@@ -11,6 +11,7 @@
 
 #define ISA avx2
 #define VEC_BYTES 32
+#define REGISTERS 16
 #include "kernels.inc.h"
 
 #ifdef __clang__

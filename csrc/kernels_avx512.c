@@ -12,6 +12,7 @@
 
 #define ISA avx512
 #define VEC_BYTES 64
+#define REGISTERS 32
 #include "kernels.inc.h"
 
 #ifdef __clang__

@@ -11,7 +11,7 @@
 
 /* ---- the library itself (dispatch.c, threads.c) ---- */
 
-/* The instruction set in use: "baseline", "avx2", "avx512". */
+/* The instruction set in use: "baseline", "avx2", "avx512"; on 64-bit ARM "neon". */
 const char *mg_isa(void);
 /* Those this processor can run and this library has: the first is the best, after the last NULL. */
 const char *mg_isa_available(size_t index);

@@ -8,7 +8,7 @@
 /* A tile is MR rows by PARTS vectors. From L1, with 32 registers, 6 x 4 reaches 0.985 of the peak
  * and 12 x 2, which loads more often than it multiplies, 0.915; with 16, 6 x 2 reaches 0.99. */
 #define MR 6
-#if VEC_BYTES == 64
+#if REGISTERS == 32
 #define PARTS 4 /* 24 of 32 registers are sums */
 #define TALL 12 /* rows of a tile of one or two vectors */
 #else

@@ -136,7 +136,7 @@ static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a,
         MG_TILE(4, 2);
         MG_TILE(5, 2);
         MG_TILE(6, 2);
-#if VEC_BYTES == 64
+#if REGISTERS == 32
         MG_TILE(4, 4);
         MG_TILE(5, 4);
         MG_TILE(6, 4);
@@ -149,7 +149,7 @@ static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a,
 
 /* Rows of a tile at most: 12 accumulators (24 where there are 32 registers). */
 static size_t FN(tile_rows)(size_t width) {
-    return VEC_BYTES == 64 || width == 2 ? 6 : width == 3 ? 4 : 3;
+    return REGISTERS == 32 || width == 2 ? 6 : width == 3 ? 4 : 3;
 }
 
 /* One vector of columns of C for so few rows that packing W would take longer than reading it once:

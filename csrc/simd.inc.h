@@ -1,7 +1,8 @@
 /* The environment every template is written in: `real`, `vec` with VL lanes, FN(name).
  *
  * Included once per number type (REAL_BITS 32, 64), in a source that has chosen an instruction set
- * (ISA, a word; VEC_BYTES). A vec is a GCC vector: + - * / and comparisons work lane by lane. */
+ * (ISA, a word; VEC_BYTES; REGISTERS, the vectors they hold). A vec is a GCC vector: + - * / and
+ * comparisons work lane by lane. */
 #undef real
 #undef real_int
 #undef DTYPE

@@ -34,6 +34,10 @@ enum { BESIDE = 0 };
 #else
 enum { BESIDE = 1 };
 #endif
+/* 0 where an emulator cannot start threads in the child of a fork. */
+#ifndef FORKS
+#define FORKS 1
+#endif
 
 /* Everything that one pass computes. */
 struct results {
@@ -170,12 +174,12 @@ int main(int arguments, char **argument) {
             abort();
     if (pthread_create(&changer, NULL, change_workers, NULL))
         abort();
-    for (int i = 0; BESIDE && i < atomic_load(&rounds); i++)
+    for (int i = 0; FORKS && BESIDE && i < atomic_load(&rounds); i++)
         fork_once();
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_join(changer, NULL);
-    for (int i = 0; !BESIDE && i < atomic_load(&rounds); i++)
+    for (int i = 0; FORKS && !BESIDE && i < atomic_load(&rounds); i++)
         fork_once();
     size_t held = mg_live_allocations();
     printf("%s: %d rounds, %d wrong, %zu blocks not given back\n", mg_isa(), atomic_load(&rounds),
