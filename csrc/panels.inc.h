@@ -16,11 +16,20 @@
  * for the one before it (two units x four cycles need 8). Each element of C is summed in the order
  * of k whatever the tile: results do not depend on how rows and columns are shared out.
  *
+ * A panel that outgrows the nearest cache is used a slice of its rows at a time, by all tiles of C
+ * that want it, which wait for their next slice in C. Meanwhile the slice behind it is fetched:
+ * from the third cache, at B = 16 and H = 1024, that took longer than the sums.
+ *
  * The vectors of a panel need not be neighbours in C: those of an LSTM are the four gates of the
  * same hidden units, so that a cell can be computed as soon as its tile is done. */
 
 #undef FEW_ROWS
 #define FEW_ROWS 4 /* in a single step: the LSTM, H = 128, one row: a third of the time */
+
+#undef SLICE_BYTES
+#undef FETCH_FROM
+#define SLICE_BYTES 32768 /* of a panel, at most */
+#define FETCH_FROM 262144 /* bytes of W: a smaller one stays in the second cache */
 
 /* What a packed W looks like. Vector v of panel p holds the columns that begin at
  * p * panel_step + v * vector_step; of those, the first `columns - p * panel_step - v * lane_step`
@@ -93,10 +102,22 @@ static void FN(pack_start)(const struct FN(panels) * w, real *start, const real 
         }
 }
 
-/* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL. */
+/* What a tile reads: k rows of a panel, `width` vectors each; start, one such row, or NULL. For
+ * each of the k rows it fetches a cache line, fetch_step bytes from the last. */
+struct FN(slice) {
+    const real *panel, *start;
+    size_t k;
+    const char *fetch;
+    size_t fetch_step;
+};
+
+/* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL. A
+ * tile of one or two rows has loads enough to make. */
 MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
-                              const real *panel, const real *start, size_t k, const int rows,
-                              const int width) {
+                              const struct FN(slice) * s, const int rows, const int width) {
+    const real *panel = s->panel, *start = s->start;
+    const char *fetch = s->fetch;
+    size_t k = s->k, fetch_step = s->fetch_step;
     vec acc[6][4], w[4];
     const real *from = start ? start : c;
     size_t from_row = start ? 0 : ldc, from_vector = start ? VL : vector_step;
@@ -106,6 +127,8 @@ MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const rea
         MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
             __builtin_prefetch(c + r * ldc + v * vector_step, 1);
     for (size_t i = 0; i < k; i++) {
+        if (rows > 2)
+            __builtin_prefetch(fetch + i * fetch_step, 0, 2);
         MG_UNROLL for (int v = 0; v < width; v++) w[v] = FN(load)(panel + (i * width + v) * VL);
         MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
             acc[r][v] += a[r * lda + i] * w[v];
@@ -116,11 +139,10 @@ MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const rea
 
 /* The tile of `rows` x `width`, each compiled on its own; rows up to what the registers hold. */
 static void FN(any_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
-                         const real *panel, const real *start, size_t k, size_t rows,
-                         size_t width) {
+                         const struct FN(slice) * s, size_t rows, size_t width) {
 #define MG_TILE(r, w)                                                                              \
     case (w) * 8 + (r):                                                                            \
-        FN(panel_tile)(c, ldc, vector_step, a, lda, panel, start, k, r, w);                        \
+        FN(panel_tile)(c, ldc, vector_step, a, lda, s, r, w);                                      \
         break
     switch (width * 8 + rows) {
         MG_TILE(1, 4);
@@ -192,38 +214,52 @@ static void FN(panel_unpacked)(const struct FN(panels) * w, size_t p, real *c, s
     }
 }
 
+/* The tile of panel p that is given as if all its lanes were in C: `edge` stands in for it. */
+static void FN(edge_tile)(const struct FN(panels) * w, size_t p, real *c, size_t ldc, const real *a,
+                          size_t lda, const struct FN(slice) * s, size_t rows) {
+    real edge[6 * 4 * VL]; /* (rows, width, VL) */
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < w->width; v++)
+            FN(store)(edge + (r * w->width + v) * VL,
+                      FN(load_part)(c + r * ldc + v * w->vector_step, FN(panel_lanes)(w, p, v)));
+    FN(any_tile)(edge, w->width * VL, VL, a, lda, s, rows, w->width);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < w->width; v++)
+            FN(store_part)(c + r * ldc + v * w->vector_step,
+                           FN(load)(edge + (r * w->width + v) * VL), FN(panel_lanes)(w, p, v));
+}
+
 /* The columns of panel p of C (m, .), rows ldc apart: C = start + A W (start packed) or, where
  * start is NULL, C += A W. A (m, k) has rows lda apart. The rows are shared out evenly over the
  * tiles. */
 static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, size_t ldc,
                               const real *a, size_t lda, const real *start, size_t m) {
-    const real *panel = w->data + p * w->k * w->width * VL;
-    size_t most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
-    size_t whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
-    start = start ? start + p * w->width * VL : NULL;
+    size_t row = w->width * VL, most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
+    size_t bytes = w->k * row * sizeof(real), slices = bytes / (SLICE_BYTES + 1) + 1;
+    const real *panel = w->data + p * w->k * row;
+    int whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
+    int fetches = tiles > 1 && bytes * w->panels > FETCH_FROM;
+    start = start ? start + p * row : NULL;
     c += p * w->panel_step;
     if (!w->data) {
         FN(panel_unpacked)(w, p, c, ldc, a, lda, start, m);
         return;
     }
-    for (size_t i = 0; i < tiles; i++) {
-        size_t r0 = m * i / tiles, rows = m * (i + 1) / tiles - r0;
-        if (whole) {
-            FN(any_tile)(c + r0 * ldc, ldc, w->vector_step, a + r0 * lda, lda, panel, start, w->k,
-                         rows, w->width);
-            continue;
+    for (size_t i = 0, k0 = 0, k1; i < slices; i++, k0 = k1, start = NULL) {
+        k1 = w->k * (i + 1) / slices;
+        const real *now = panel + k0 * row, *next = panel + k1 * row;
+        if (p + 1 == w->panels && i + 1 == slices) /* the next step begins with the first panel */
+            next = w->data;
+        struct FN(slice) s = {now, start, k1 - k0, (const char *)now, 0};
+        if (fetches) /* each tile its share */
+            s.fetch = (const char *)next, s.fetch_step = row * sizeof(real) / tiles;
+        for (size_t j = 0; j < tiles; j++, s.fetch += s.fetch_step * s.k) {
+            size_t r0 = m * j / tiles, rows = m * (j + 1) / tiles - r0;
+            if (whole)
+                FN(any_tile)(c + r0 * ldc, ldc, w->vector_step, a + r0 * lda + k0, lda, &s, rows,
+                             w->width);
+            else
+                FN(edge_tile)(w, p, c + r0 * ldc, ldc, a + r0 * lda + k0, lda, &s, rows);
         }
-        real edge[6 * 4 * VL]; /* (rows, width, VL): stands in for C where lanes are missing */
-        for (size_t r = 0; r < rows; r++)
-            for (size_t v = 0; v < w->width; v++)
-                FN(store)(edge + (r * w->width + v) * VL,
-                          FN(load_part)(c + (r0 + r) * ldc + v * w->vector_step,
-                                        FN(panel_lanes)(w, p, v)));
-        FN(any_tile)(edge, w->width * VL, VL, a + r0 * lda, lda, panel, start, w->k, rows,
-                     w->width);
-        for (size_t r = 0; r < rows; r++)
-            for (size_t v = 0; v < w->width; v++)
-                FN(store_part)(c + (r0 + r) * ldc + v * w->vector_step,
-                               FN(load)(edge + (r * w->width + v) * VL), FN(panel_lanes)(w, p, v));
     }
 }

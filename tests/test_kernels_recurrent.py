@@ -132,6 +132,7 @@ edges = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 63, 64, 65, 1
 @example(size=(3, 2, 0, 4), seed=0, left_out=set())
 @example(size=(3, 2, 3, 0), seed=0, left_out=set())
 @example(size=(140, 3, 5, 6), seed=0, left_out=set())  # several chunks
+@example(size=(2, 13, 530, 130), seed=0, left_out=set())  # panels in slices
 def test_as_the_reference(net, isa, dtype, size, seed, left_out) -> None:
     native.select_isa(isa)
     a = layer(net, *size, dtype, seed)
