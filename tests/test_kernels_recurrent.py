@@ -212,6 +212,18 @@ def test_reuse(net) -> None:
     assert_same_bits(third, first)
 
 
+@pytest.mark.parametrize(
+    ("net", "row"),
+    [("gru", 5 * 9), ("gru_before", 4 * 9), ("lstm", 6 * 9), ("lstm_proj", 5 * 9 + 6)],
+)
+def test_what_is_kept(net, row) -> None:
+    """With the output, so many numbers for each step and row; and an LSTM's first cells."""
+    T, B, H = 7, 4, 9
+    output, *_, saved = forward(native, net, layer(net, T, B, 3, H, np.float32))
+    first_cells = B * H if net.startswith("lstm") else 0
+    assert output.size + sum(array.size for array in saved) == T * B * row + first_cells
+
+
 @each_net
 def test_any_layout(net) -> None:
     a = layer(net, 4, 5, 6, 7, np.float64)

@@ -8,7 +8,8 @@ of the same tensors.
 
 Letters: T steps, B batch, I inputs, H hidden units. x (T, B, I), or with batch_sizes (T), not None,
 the N rows of packed sequences (N, I); states (B, H); w_ih (gH, I), w_hh (gH, H), biases (gH) or
-None, with g = 1, 4, 3 gates in the order -, i f g o, r z n.
+None, with g = 1, 4, 3 gates in the order -, i f g o, r z n; w_hr (P, H) or None, of an LSTM whose h
+has P units.
 """
 
 from __future__ import annotations
@@ -104,10 +105,8 @@ def rnn(
 def lstm(
     x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
 ) -> tuple:
-    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one.
-
-    weights: four, or five with w_hr (P, H), a projection: then h0 is (B, P), w_hh (4H, P).
-    """
+    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one. weights:
+    four, or five with w_hr."""
     args = (x, *states, *weights, *[None] * (5 - len(weights)))
     return lstm_fused(*args, batch_sizes, recording(*args), composed)
 
