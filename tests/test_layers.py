@@ -148,3 +148,11 @@ def test_dropout():
 def test_arguments_are_checked(make, match):
     with pytest.raises((ValueError, TypeError), match=match):
         make()
+
+
+def test_parameters_begin_with_a_cache_line():
+    for module in (nn.Linear(3, 5), nn.LSTM(7, 9, 2, dtype="float64"), nn.Embedding(3, 1)):
+        module.load_state_dict({n: p * 2 for n, p in module.state_dict().items()})
+        for p in module.parameters():
+            assert p.data.ctypes.data % 64 == 0
+            assert p.data.flags.c_contiguous
