@@ -55,10 +55,10 @@ static int has_axes(const struct array *x, const char *form, const char *end, Py
     return axis == x->axes;
 }
 
-/* Whether C can take these arrays as they lie: aligned, contiguous, of one dtype that it knows, with
- * the axes in `form`. This has a word for each, as in "TBI,BH,4HI,4H?": a letter for a size, which
- * is the same wherever it stands (N is T B, M is B + N), a digit for a multiple of it, `?` behind
- * what may be None. To look at each array in Python takes 7 us, longer than a small step. */
+/* Whether C can take these arrays as they lie: aligned, contiguous, of one dtype that it knows,
+ * with the axes in `form`. This has a word for each, as in "TBI,BH,4HI,4H?": a letter for a size,
+ * which is the same wherever it stands (N is T B, M is B + N), a digit for a multiple of it, `?`
+ * behind what may be None. To look at each array in Python takes 7 us, longer than a small step. */
 static int np_fit(const char *form, const uintptr_t *ids) {
     Py_ssize_t sizes['Z' + 1] = {0}; /* by letter */
     PyObject *dtype = NULL;

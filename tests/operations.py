@@ -274,6 +274,7 @@ TABLE += [
     Operation("outer", T.outer, np.outer, fixed(arrays(2), arrays(3))),
     Operation("linear", F.linear, lambda x, w, b: x @ w.T + b,
               fixed(arrays((2, 2, 3)), arrays((4, 3)), arrays(4))),
+    Operation("linear 1-D", F.linear, lambda x, w: x @ w.T, fixed(arrays(3), arrays((4, 3)))),
     *(Operation(f"einsum {e}", lambda *xs, e=e: mg.einsum(e, *xs),
                 lambda *xs, e=e: np.einsum(e, *xs), fixed(*(arrays(s) for s in sizes)))
       for e, *sizes in [

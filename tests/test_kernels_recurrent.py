@@ -276,6 +276,7 @@ def test_other_dtypes_are_the_references(net, dtype) -> None:
         ("b_ih", np.zeros((20, 1)), r"b_ih has shape \(20, 1\), expected \(.*,\)"),
         ("b_hh", np.zeros(20, np.float32), "b_hh is float32, expected float64"),
         ("w_hh", np.zeros((20, 5), np.int64), "w_hh is int64, expected float64"),
+        ("w_ih", None, "w_ih is None, expected an array"),
     ],
 )
 def test_wrong_arguments_are_named(net, name, value, message) -> None:

@@ -148,3 +148,22 @@ def test_dropout():
 def test_arguments_are_checked(make, match):
     with pytest.raises((ValueError, TypeError), match=match):
         make()
+
+
+def test_parameters_begin_with_a_cache_line():
+    for module in (nn.Linear(3, 5), nn.LSTM(7, 9, 2, dtype="float64"), nn.Embedding(3, 1)):
+        module.load_state_dict({n: p * 2 for n, p in module.state_dict().items()})
+        for p in module.parameters():
+            assert p.data.ctypes.data % 64 == 0
+            assert p.data.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", ">i4"])
+def test_embedding_looks_at_every_index(dtype):
+    weight = mg.randn(3, 2)
+    y = nn.functional.embedding(np.array([[0, 2], [1, 2]], dtype)[:, ::-1], weight)
+    np.testing.assert_array_equal(y.data, weight.data[[[2, 0], [2, 1]]])
+    wrong = [3, 100] if dtype == "uint8" else [3, -1, -3]
+    for index in wrong:
+        with pytest.raises(IndexError, match=f"index {index} is outside a table of 3 rows"):
+            nn.functional.embedding(np.array([0, index, 2], dtype), weight)

@@ -12,7 +12,6 @@ from recurrent_modules import CELLS, F64, Mine, as_tuple, random, randomized
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.nn.inference import unrecorded
 from minigrad.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 # ------------------------------------------------------------------------ masks, packed, hx
@@ -115,74 +114,6 @@ def test_copies_stores_and_replaced_weights_are_followed():
         assert np.abs(twin(x)[0].data - wanted).max() > 1e-3
     layer.weight_ih_l0 = nn.Parameter(mg.zeros(12, 2, dtype=F64))
     assert np.abs(layer(x)[0].data - wanted).max() > 1e-3
-
-
-FORMS = {"LSTM, projected": {"proj_size": 4}, "GRU, reset before": {"reset_after": False}}
-
-
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU", *FORMS])
-@pytest.mark.parametrize("form", ["(T, B, I)", "batch_first", "(T, I)", "mask", "packed"])
-@pytest.mark.parametrize(
-    "options", [{}, {"num_layers": 2, "bidirectional": True, "dropout": 0.5}, {"learn_h0": True}]
-)
-@pytest.mark.parametrize("bias", [True, False])
-def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
-    options = {"bias": bias, "batch_first": form == "batch_first", **options, **FORMS.get(kind, {})}
-    layer = getattr(nn, kind.split(",")[0])(3, 5, **options).eval()
-    for p in layer.parameters():
-        nn.init.normal_(p)
-    for T in (1, 4):
-        x, more = mg.randn(*((T, 3) if form == "(T, I)" else (T, 2, 3))), {}
-        if form == "mask":
-            more["mask"] = np.array([[True, t == 0] for t in range(T)])
-        if form == "packed":
-            x = pack_padded_sequence(x, [T, 1])
-        wanted, states = layer(x, **more)
-        with mg.no_grad():
-            got, ends = layer(x, **more)
-            assert [s.shape for s in as_tuple(layer(x, ends, **more)[1])] == [
-                s.shape for s in as_tuple(ends)
-            ]
-        wanted, got = (y.data if form == "packed" else y for y in (wanted, got))
-        for a, b in zip((got, *as_tuple(ends)), (wanted, *as_tuple(states)), strict=True):
-            assert type(a) is mg.Tensor
-            assert b.requires_grad
-            assert not a.requires_grad
-            np.testing.assert_array_equal(a.data, b.data)
-
-
-def test_inference_follows_every_change_of_a_weight():
-    layer, x = nn.LSTM(3, 5), mg.randn(1, 1, 3)
-
-    def followed() -> None:
-        with mg.no_grad():
-            got = layer(x)[0]
-        np.testing.assert_array_equal(got.data, layer(x)[0].data)
-        assert not any((got.data == before).all() for before in seen)
-        seen.append(got.data)
-
-    seen: list = []
-    followed()
-    w = layer.weight_ih_l0
-    w.data[...] = 0.1
-    followed()
-    w.detach().numpy()[0] += 1
-    followed()
-    nn.init.normal_(w)
-    followed()
-    layer.load_state_dict({n: v * 2 for n, v in layer.state_dict().items()})
-    followed()
-    layer.weight_ih_l0 = nn.Parameter(mg.randn(20, 3))
-    followed()
-    layer(x)[0].sum().backward()
-    mg.optim.SGD(layer.parameters(), lr=1.0).step()
-    followed()
-    layer.to(np.float64)
-    with (
-        pytest.raises(TypeError, match="input is float32, the parameters are float64"),
-        mg.no_grad(),
-    ):
-        layer(x)
 
 
 def test_repr():
@@ -348,83 +279,3 @@ def test_inspect_takes_first_states_and_no_packed_input():
         layer.inspect(x[..., :2])
     assert layer.explain().startswith("LSTM: fused")
     assert layer(x)[0].requires_grad
-
-
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("form", ["batch", "batch_first", "unbatched"])
-@pytest.mark.parametrize("bias", [True, False])
-def test_without_a_graph_the_same_bits(name, dtype, num_layers, form, bias):
-    layer = getattr(nn, name)(
-        5, 18, num_layers, bias=bias, batch_first=form == "batch_first", dtype=dtype
-    )
-    for shape in [(1, 2, 5), (3, 1, 5), (4, 6, 5)]:
-        x = mg.randn(*(shape[1:] if form == "unbatched" else shape), dtype=dtype)
-        hx = None
-        for _ in range(2):
-            y, state = layer(x, hx)
-            with mg.no_grad():
-                assert unrecorded(layer, x, hx) is not None
-                z, other = layer(x, hx)
-            states = [(s if name == "LSTM" else (s,)) for s in (state, other)]
-            for a, b in zip((y, *states[0]), (z, *states[1]), strict=True):
-                assert (a.dtype, a.shape) == (b.dtype, b.shape)
-                np.testing.assert_array_equal(a.data, b.data)
-                assert a.requires_grad
-                assert not b.requires_grad
-            hx = state
-
-
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_without_a_graph_weights_are_read_anew(name):
-    layer = getattr(nn, name)(4, 6, dtype="float64")
-    x = mg.randn(1, 1, 4, dtype="float64")
-
-    def check() -> None:
-        with mg.no_grad():
-            found = layer(x)[0].data
-        np.testing.assert_array_equal(found, layer(x)[0].data)
-        assert not any(np.array_equal(found, old) for old in seen)
-        seen.append(found)
-
-    seen: list[np.ndarray] = []
-    check()
-    layer(x)[0].sum().backward()
-    mg.optim.SGD(layer.parameters(), lr=0.1).step()
-    check()
-    layer.load_state_dict({n: p + 0.1 for n, p in layer.state_dict().items()})
-    check()
-    nn.init.uniform_(layer.weight_hh_l0)
-    nn.init.uniform_(layer.weight_ih_l0)
-    check()
-    layer.weight_ih_l0.data[...] *= 2
-    check()
-    layer.weight_ih_l0 = nn.Parameter(layer.weight_ih_l0.detach() + 0.5)
-    check()
-    x = x.to("float32")
-    layer.to("float32")
-    check()
-
-
-def test_without_a_graph_the_same_errors():
-    layer, x = nn.LSTM(3, 4), mg.randn(2, 1, 3)
-    h = mg.zeros(1, 1, 4)
-    cases = [
-        (mg.randn(2, 1, 5), None),
-        (mg.randn(2, 1, 3, dtype="float64"), None),
-        (mg.zeros(0, 1, 3), None),
-        (mg.zeros(3), None),
-        (np.zeros((2, 1, 3)), None),
-        (x, h),
-        (x, (h, mg.zeros(1, 2, 4))),
-        (x, (h[0], h)),
-        (x, (h, h.to("float64"))),
-        (x, (h, h.numpy())),
-    ]
-    for input, hx in cases:
-        with pytest.raises((TypeError, ValueError)) as recorded:
-            layer(input, hx)
-        with mg.no_grad(), pytest.raises(recorded.type) as unrecorded:
-            layer(input, hx)
-        assert str(unrecorded.value) == str(recorded.value)

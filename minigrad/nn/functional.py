@@ -64,11 +64,12 @@ def embedding(input: Any, weight: Tensor, padding_idx: int | None = None) -> Ten
 
     The row `padding_idx` gets no gradient. Raises IndexError for an integer outside 0 .. N-1.
     """
-    index = np.asarray(input)
+    index = input.data if isinstance(input, Tensor) else np.asarray(input)
     rows = weight.shape[0]
     if index.dtype.kind not in "iu":
         raise TypeError(f"embedding: expected integers, got {index.dtype}")
-    if index.size and (index.min() < 0 or index.max() >= rows):
+    unsigned = index.view(index.dtype.str.replace("i", "u"))  # what is negative is large there
+    if index.size and unsigned.max() >= rows:
         worst = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"embedding: index {worst} is outside a table of {rows} rows")
     y = indexing.getitem(weight, index)

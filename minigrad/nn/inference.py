@@ -49,7 +49,7 @@ def unrecorded(layer: Any, input: Any, hx: Any) -> tuple[Any, Any] | None:
 
 def _stacked(ends: tuple[Array, ...], batched: bool) -> Tensor:
     """A state of all layers: L arrays (B, S) as (L, B, S), or (L, S) without a batch"""
-    last = ends[0][None] if len(ends) == 1 else np.stack(ends)
+    last = ends[0][None] if len(ends) == 1 else np.array(ends)  # np.stack takes 5 us
     return box(last if batched else last[:, 0])
 
 
