@@ -182,7 +182,11 @@ def lstm_backward(
     need_x: bool,
     reuse: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array, Array]:
-    """Gradients of `lstm_forward`: see `reference.lstm_backward`. `saved` stays as it was."""
+    """Gradients of `lstm_forward`: see `reference.lstm_backward`.
+
+    `reuse` False: `saved` stays as it was. True: where I is H, gx takes the place of the cell
+    states, a sixth of what a step holds at its peak.
+    """
     if x.dtype not in KERNELS:
         return reference.lstm_backward(
             gy, gh_n, gc_n, x, h0, w_ih, w_hh, output, saved, batch_sizes, need_x, reuse
@@ -203,7 +207,10 @@ def lstm_backward(
         gates=(gates, (N, 4 * H)),
         cells=(cells, (B + N, H)),
     )
-    gx = np.empty(x.shape, x.dtype) if need_x else None
+    gx = None
+    if need_x:
+        over = reuse and I == H  # a chunk's gx comes after all that its cell states are read for
+        gx = inputs[-1][B:].reshape(x.shape) if over else np.empty(x.shape, x.dtype)
     gh0, gc0, gw_ih, gw_hh, gb = _empty(x.dtype, (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,))
     _run("lstm_backward", x.dtype, gx, gh0, gc0, gw_ih, gw_hh, gb, *inputs, first, T, B, I, H)
     return gx, gh0, gc0, gw_ih, gw_hh, gb
