@@ -197,14 +197,18 @@ class RNNBase(Layered):
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
         weights = self.trained(row)
-        if self.fused is None or self.beyond or drop is not None or self._noted is not None:
+        if self.fused is None or not self.fuses(drop):
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
             return unroll(cell, x, state, drop, batch_sizes)
         biases = () if self.bias else (None, None)
-        composed = partial(self._composed, batch_sizes)
-        output, *last = self.fused(x, state, (*weights, *biases), composed, batch_sizes)
+        given = (x, state, (*weights, *biases), partial(self._composed, batch_sizes))
+        output, *last = self.fused(*given, batch_sizes, self.piece(x, batch_sizes))
         return output, tuple(last)
+
+    def fuses(self, drop: Any) -> bool:
+        fits = self.fused is not None and not self.beyond
+        return fits and drop is None and self._noted is None
 
     def drop_mask(self, row: int, batch: int) -> Any:
         p = self.recurrent_dropout

@@ -21,6 +21,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad.autograd import Value, grad, primitive, recording
 
+from .pieces import backward_in_pieces, forward_in_pieces
 from .shape import alias
 
 # --------------------------------------------------------------------------- whole sequences
@@ -36,16 +37,33 @@ def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, keep, co
 
 
 @primitive(extra=True)
-def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
-    """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need"""
-    output, c_n, saved = kernels.lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, piece, composed):
+    """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need
+
+    piece k, not None: in pieces of k steps, of which backward has to make anew what it needs.
+    """
+    if keep and piece:
+        weights = (w_ih, w_hh, b_ih, b_hh)
+        output, c_n, saved = forward_in_pieces(
+            kernels.lstm_forward, piece, x, (h0, c0), weights, batch_sizes
+        )
+    else:
+        output, c_n, saved = kernels.lstm_forward(
+            x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep
+        )
     return (output, _ends(output, h0, batch_sizes), c_n), saved
 
 
 @primitive(extra=True)
-def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, composed):
-    """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
-    output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep, piece, composed):
+    """(output, h_n) of the GRU in one kernel; `keep` and `piece` as for the LSTM"""
+    if keep and piece:
+        weights = (w_ih, w_hh, b_ih, b_hh)
+        output, saved = forward_in_pieces(
+            kernels.gru_forward, piece, x, (h0,), weights, batch_sizes
+        )
+    else:
+        output, saved = kernels.gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, keep)
     return (output, _ends(output, h0, batch_sizes)), saved
 
 
@@ -63,20 +81,33 @@ def _rnn_rule(
 
 @lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
 def _lstm_rule(
-    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed
+    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, batch_sizes, piece, composed
 ):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh), needs, gy)
-    *gradients, gb = kernels.lstm_backward(
-        *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse
-    )
+    if piece:
+        both, weights = (kernels.lstm_forward, kernels.lstm_backward), (w_ih, w_hh, b_ih, b_hh)
+        *gradients, gb = backward_in_pieces(
+            *both, gy, piece, x, (h0, c0), weights, y[0], extra, batch_sizes, needs[0]
+        )
+    else:
+        *gradients, gb = kernels.lstm_backward(
+            *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse
+        )
     return *gradients, gb, gb
 
 
 @gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-def _gru_rule(gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, composed):
+def _gru_rule(
+    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, piece, composed
+):
     if any(isinstance(g, Value) for g in gy):
         return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
+    if piece:
+        both, weights = (kernels.gru_forward, kernels.gru_backward), (w_ih, w_hh, b_ih, b_hh)
+        return backward_in_pieces(
+            *both, gy, piece, x, (h0,), weights, y[0], extra, batch_sizes, needs[0]
+        )
     return kernels.gru_backward(*gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, needs[0], reuse)
 
 
@@ -86,27 +117,41 @@ def rnn(
     weights: Sequence,
     composed: Callable,
     batch_sizes: Any = None,
+    piece: int | None = None,
     nonlinearity: str = "tanh",
 ) -> tuple:
-    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    """(output, h_n), fused; backward needs no more than the output, whatever the piece."""
     args = (x, *states, *weights)
     return rnn_fused(*args, batch_sizes, nonlinearity, recording(*args), composed)
 
 
 def lstm(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    piece: int | None = None,
 ) -> tuple:
-    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one."""
+    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one
+
+    With pieces of `piece` steps that is what enters each, and backward makes the rest anew.
+    """
     args = (x, *states, *weights)
-    return lstm_fused(*args, batch_sizes, recording(*args), composed)
+    return lstm_fused(*args, batch_sizes, recording(*args), piece, composed)
 
 
 def gru(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    piece: int | None = None,
 ) -> tuple:
-    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    """(output, h_n), fused; what is kept is as for the LSTM."""
     args = (x, *states, *weights)
-    return gru_fused(*args, batch_sizes, recording(*args), composed)
+    return gru_fused(*args, batch_sizes, recording(*args), piece, composed)
 
 
 def _ends(output: np.ndarray, h0: np.ndarray, batch_sizes: Any) -> np.ndarray:
