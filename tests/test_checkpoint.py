@@ -59,8 +59,9 @@ def test_checkpoints_change_nothing(name, checkpoint, form, of):
         found.append((ys, gs, mg.generator().random()))
     (ys, gs, after), (others, hs, after_too) = found
     assert after == after_too
+    composed = name in ("composed", "random")  # of which each piece is a product of fewer rows
     for y, other in zip(ys, others, strict=True):
-        np.testing.assert_array_equal(other, y)
+        np.testing.assert_allclose(other, y, rtol=0, atol=1e-14 * composed)
     for g, h in zip(gs, hs, strict=True):
         np.testing.assert_allclose(h, g, rtol=0, atol=1e-13 * max(1, np.abs(g).max()))
 

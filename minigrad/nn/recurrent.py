@@ -52,7 +52,7 @@ class RNNBase(Layered):
                        application of dropout, 2016)
     learn_h0           the first states are parameters h_0 (and c_0), (D*L, 1, H), at first 0
     checkpoint         k or "sqrt": backward recomputes pieces of k, or sqrt(T), steps and keeps
-                       only what enters them (`nn.bptt.checkpoint`)
+                       only what enters them: in kernels `ops.pieces`, else `nn.checkpoint`
     """
 
     _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs

@@ -208,7 +208,10 @@ class Layered(Module):
     def _pieces(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
-        """Over all steps at once or, with checkpoints, in pieces that backward computes again."""
+        """Over all steps at once or, with checkpoints, in pieces that backward computes again.
+
+        Here each piece is a call in the graph; a kernel goes over its pieces by itself.
+        """
         k = self.piece(x, batch_sizes)
         if k is None or self.fuses(drop):
             return self.block(x, state, row, drop, batch_sizes)
