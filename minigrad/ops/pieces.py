@@ -83,10 +83,10 @@ def backward_in_pieces(
         given = (x[rows], first[0], *weights[:2], output[rows], saved, sizes, need_x, True)
         at = [g[: len(first[0])] for g in back]  # (b, H), of the states that enter and leave
         gx_rows, *found = backward(None if gy is None else gy[rows], *at, *given)
-        del saved, given  # the next piece is to have this memory
         for g in at:
             g[...] = found.pop(0)
         if gx is not None:
             gx[rows] = gx_rows
+        del gx_rows, saved, given  # the next piece is to have their memory
         sums = [np.add(s, g, out=s) for s, g in zip(sums, found, strict=True)] if sums else found
     return gx, *back, *sums
