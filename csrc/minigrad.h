@@ -94,7 +94,8 @@ int mg_lstm_forward_f64(double *output, double *c_n, double *gates, double *cell
                         const double *h0, const double *c0, const double *w_ih, const double *w_hh,
                         const double *b_ih, const double *b_hh, const double *w_hr,
                         const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P);
-/* gc_n (B, H) or NULL; gb (4H): the gradient of either bias; gw_hr NULL where w_hr is */
+/* gc_n (B, H) or NULL; gb (4H): the gradient of either bias; gw_hr NULL where w_hr is. Where I is
+ * H, gx may be cells + B H, which are then spent */
 int mg_lstm_backward_f32(float *gx, float *gh0, float *gc0, float *gw_ih, float *gw_hh, float *gb,
                          float *gw_hr, const float *gy, const float *gh_n, const float *gc_n,
                          const float *x, const float *h0, const float *w_ih, const float *w_hh,

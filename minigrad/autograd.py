@@ -14,6 +14,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
     while ready:
         v = ready.pop()
         gy = gradients.pop(v, None)
-        if hooked and gy is not None and v in _hooks:
+        if hooked and gy is not None and id(v) in _hooks:
             gy = _call_hooks(v, gy)
         if type(v) is not Node:
             if not some or v in targets:
@@ -193,7 +194,8 @@ def _fit(g: Any, u: Vertex, v: Node) -> Any:
 
 # --------------------------------------------------------------------------- hooks and anomalies
 
-_hooks: weakref.WeakKeyDictionary[Vertex, dict[int, Callable]] = weakref.WeakKeyDictionary()
+# By the id of a vertex: a weak dictionary would ask whether two tensors are equal, elementwise.
+_hooks: dict[int, dict[int, Callable]] = {}
 
 
 class Hook:
@@ -201,13 +203,15 @@ class Hook:
 
     def __init__(self, vertex: Vertex, function: Callable) -> None:
         self.vertex = weakref.ref(vertex)
-        _hooks.setdefault(vertex, {})[id(self)] = function
+        if id(vertex) not in _hooks:
+            weakref.finalize(vertex, _hooks.pop, id(vertex), None).atexit = False
+        _hooks.setdefault(id(vertex), {})[id(self)] = function
 
     def remove(self) -> None:
         """Takes the hook back."""
         vertex = self.vertex()
         if vertex is not None:
-            _hooks.get(vertex, {}).pop(id(self), None)
+            _hooks.get(id(vertex), {}).pop(id(self), None)
 
 
 def register_hook(tensor: Value, function: Callable) -> Hook:
@@ -216,7 +220,7 @@ def register_hook(tensor: Value, function: Callable) -> Hook:
 
 
 def _call_hooks(v: Vertex, gy: Any) -> Any:
-    for function in list(_hooks[v].values()):
+    for function in list(_hooks[id(v)].values()):
         boxed = gy if isinstance(gy, Value) else box(gy)
         changed = function(boxed)
         if changed is not None:
@@ -267,16 +271,16 @@ def backward(
     """
     targets = None if inputs is None else {_vertex(t): t for t in _several(inputs)}
     found = _differentiate(tensors, grad_tensors, targets, retain_graph, create_graph)
-    for v, g in found.items():
+    for v in found:
         leaf: Any = v if targets is None else targets[v]
-        if g is None:
+        if found[v] is None:
             continue
         if leaf.grad is None:
-            leaf.grad = g if create_graph else box(np.array(g))
+            leaf.grad = found[v] if create_graph else box(_owned(found, v))
         elif create_graph or leaf.grad.requires_grad:
-            leaf.grad = leaf.grad + g
+            leaf.grad = leaf.grad + found[v]
         else:
-            leaf.grad.data += g
+            leaf.grad.data += found[v]
             writes.written(leaf.grad.data)
 
 
@@ -300,13 +304,29 @@ def grad(
     found = _differentiate(outputs, grad_outputs, set(vertices), retain_graph, create_graph)
     gradients = []
     for k, (v, t) in enumerate(zip(vertices, inputs, strict=True)):
-        g = found.get(v)
-        if g is None and materialize_grads:
-            g = np.zeros_like(t.data)
-        if g is None and not allow_unused:
+        if found.get(v) is None and materialize_grads:
+            found[v] = np.zeros_like(t.data)
+        if found.get(v) is None and not allow_unused:
             raise RuntimeError(f"grad: the outputs do not depend on input {k}; see allow_unused")
-        gradients.append(g if g is None or isinstance(g, Value) else box(np.array(g)))
+        kept = found.get(v) is None or isinstance(found[v], Value)
+        gradients.append(found.get(v) if kept else box(_owned(found, v)))
     return tuple(gradients)
+
+
+def _owned(found: dict[Vertex, Any], v: Vertex) -> ndarray:
+    """found[v] as an array that is nobody else's: itself, if nobody else holds it, or a copy
+
+    A rule may hand on the gradient it was given, a value that was saved, or one array twice. What
+    counts below are the references: that of `found` (or of the array to its memory), and the one in
+    the question. An array much smaller than the memory it is a view of would keep all of that.
+    """
+    if type(found[v]) is not ndarray or getrefcount(found[v]) > 2:
+        return np.array(found[v])
+    g = found[v]
+    alone = g.base is None or (type(g.base) is ndarray and getrefcount(g.base) == 2)
+    memory = g if g.base is None else g.base
+    whole = g.flags.forc and memory.flags.owndata and 4 * memory.nbytes <= 5 * g.nbytes
+    return g if alone and whole and g.flags.writeable else np.array(g)
 
 
 def _several(tensors: Any) -> Sequence:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,70 @@ def test_leaves_do_not_share_their_gradients():
     (x + y).backward(mg.ones(2, dtype=np.float64))
     x.grad[0] = 100.0
     assert y.grad.tolist() == [1, 1]
+
+
+@primitive
+def remembered(x):
+    """y = x, with a rule that hands on an array that somebody else has, too."""
+    return x.copy()
+
+
+remembered.rules(x=lambda gy: MEMORY[: gy.shape[0]])
+MEMORY = np.ones(4)
+
+
+HANDED_ON = {  # a function of a leaf, whose gradient is in somebody else's hands
+    "the caller's": lambda x: x + 0,
+    "the caller's, another view": lambda x: x.reshape(2, 2),
+    "a view of what is kept": remembered,
+    "read-only": lambda x: mg.cat([x, x]).sum().broadcast_to((4,)),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+@pytest.mark.parametrize("way", ["backward", "grad"])
+def test_a_gradient_that_others_hold_is_copied(name, way):
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    y = HANDED_ON[name](x)
+    gy = mg.ones(*y.shape, dtype=np.float64)
+    g = grad(y, x, gy)[0] if way == "grad" else (y.backward(gy), x.grad)[1]
+    g += 100.0
+    assert (gy.data == 1).all()
+    assert (MEMORY == 1).all()
+
+
+def test_a_gradient_that_a_hook_or_another_input_holds_is_copied():
+    x, seen = leaf(1.0, 2.0), []
+    x.register_hook(seen.append)
+    (x * 3).backward(mg.ones(2, dtype=np.float64))
+    x.grad += 1
+    assert seen[0].tolist() == [3, 3]
+    a, b = grad((x * 3).sum(), [x, x])
+    a += 1
+    assert b.tolist() == [3, 3]
+
+
+def test_a_gradient_that_nobody_else_holds_is_taken_over():
+    """Beside the result there is one array of its size in backward, and no copy of it after."""
+    x, gy = leaf(np.zeros(100_000)), mg.ones(100_000, dtype=np.float64)
+    for shape in ((100_000,), (100, 1000)):  # of a gradient that is a view of a new array, too
+        for way in (lambda y: y.backward(gy), lambda y: grad(y, x, gy)):
+            x.grad = None
+            y = (x.reshape(shape) * 3).reshape(100_000)
+            tracemalloc.start()
+            way(y)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 1.1 * x.data.nbytes
+
+
+def test_a_gradient_keeps_no_greater_memory_alive():
+    x = leaf(1.0, 2.0)
+    cut = primitive(lambda x: x.copy())
+    cut.rules(x=lambda gy: np.ones(1000)[:2])
+    cut(x).sum().backward()
+    owner = x.grad.data if x.grad.data.base is None else x.grad.data.base
+    assert owner.nbytes == 16
 
 
 def test_deep_diamond_is_linear():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 
@@ -113,93 +111,3 @@ def test_truncation_refuses(k1, k2):
         nn.TBPTT(k1, k2)
     with pytest.raises(ValueError, match="backward direction"):
         nn.TBPTT(1, 1)(nn.GRU(2, 3, bidirectional=True), mg.zeros(3, 1, 2), loss)
-
-
-# ------------------------------------------------------------------------------ checkpoints
-
-LAYERS = {
-    "fused": partial(nn.LSTM, 2, 3, 2, bidirectional=True),
-    "composed": partial(nn.GRU, 2, 3, reset_after=False),
-    "random": partial(nn.LSTM, 2, 3, zoneout=0.3, recurrent_dropout=0.3),
-    "learned": partial(nn.RNN, 2, 3, learn_h0=True),
-}
-
-
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("checkpoint", [1, 2, 100, "sqrt"])
-@pytest.mark.parametrize("packed", [False, True])
-def test_checkpoints_change_nothing(name, checkpoint, packed):
-    found = []
-    for k in (None, checkpoint):
-        mg.manual_seed(1)
-        rng = np.random.default_rng(0)
-        layer = LAYERS[name](checkpoint=k, dtype=F64)
-        x = random(rng, 5, 2, 2)
-        input = pack_padded_sequence(x, [5, 3]) if packed else x
-        output, _ = layer(input)
-        output = output.data if packed else output
-        (output**2).sum().backward()
-        after = mg.generator().random()
-        grads = [t.grad.data for t in (x, *layer.parameters())]
-        found.append((output.data, after, grads))
-    (a, next_a, gs), (b, next_b, hs) = found
-    assert next_a == next_b
-    np.testing.assert_array_equal(a, b)
-    for g, h in zip(gs, hs, strict=True):
-        np.testing.assert_allclose(g, h, rtol=0, atol=1e-13)
-
-
-def test_checkpoint_of_an_own_cell():
-    cell = nn.GRUCell(2, 3, dtype=F64)
-    x, grads = random(np.random.default_rng(0), 6, 2, 2), []
-    for k in (None, 2):
-        layer = nn.Recurrent(cell, checkpoint=k)
-        layer.zero_grad()
-        layer(x)[0].sum().backward()
-        grads.append([p.grad.data for p in layer.parameters()])
-    for a, b in zip(*grads, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-14)
-
-
-def kept(node, seen: set) -> int:
-    """Bytes that backward keeps: of all arrays saved in the graph, each once."""
-    total, stack = 0, [node]
-    while stack:
-        v = stack.pop()
-        if id(v) in seen:
-            continue
-        seen.add(id(v))
-        for a in [v.__dict__] if hasattr(v, "__dict__") else []:
-            stack.extend(a.values())
-        stack.extend(v.inputs)
-        for saved in getattr(v, "saved", None) or []:
-            for a in saved if isinstance(saved, tuple | list) else [saved]:
-                if isinstance(a, np.ndarray) and id(a) not in seen:
-                    seen.add(id(a))
-                    total += a.nbytes
-    return total
-
-
-def test_checkpoints_keep_less():
-    x = mg.randn(400, 2, 4)
-    sizes = []
-    for checkpoint in (None, "sqrt"):
-        layer = nn.LSTM(4, 16, checkpoint=checkpoint)
-        output, _ = layer(x)
-        sizes.append(kept(output.node, set()))
-    assert sizes[1] < sizes[0] / 4
-
-
-def test_checkpoint_has_no_second_derivative():
-    layer, x = nn.GRU(2, 3, checkpoint=2), random(np.random.default_rng(0), 4, 1, 2).float()
-    with pytest.raises(RuntimeError, match="second derivative"):
-        grad(layer(x)[0].sum(), list(layer.parameters()), create_graph=True)
-
-
-def test_a_parameter_written_between_is_noticed():
-    layer, x = nn.GRU(2, 3, checkpoint=2), mg.randn(4, 1, 2)
-    y = layer(x)[0].sum()
-    with mg.no_grad():
-        layer.weight_hh_l0.zero_()
-    with pytest.raises(RuntimeError, match="in place"):
-        y.backward()

@@ -110,6 +110,14 @@ def test_same_bits_for_any_number_of_threads(
         assert_same_bits(results[-1], results[0])
 
 
+@each_net
+@pytest.mark.parametrize("threads", [1, 2])
+def test_reuse(net: str, threads: int) -> None:
+    native.set_num_threads(threads)
+    a = packed(net, [90, *range(40, 1, -1)], 2, 21, 21, np.float32)
+    assert_same_bits(run(native, net, a, reuse=True), run(native, net, a))
+
+
 @pytest.mark.parametrize("kernels", [native, reference])
 @each_net
 def test_of_equal_lengths_it_is_what_it_is_padded(net: str, kernels: Any) -> None:

@@ -202,8 +202,11 @@ def test_one_step_has_the_bits_of_the_first_of_several(net, isa, dtype, B, I, H)
 
 
 @each_net
-def test_reuse(net) -> None:
-    a = layer(net, 5, 7, 9, 21, np.float32)
+@pytest.mark.parametrize("size", [(5, 7, 9, 21), (150, 9, 21, 21), (3, 2, 340, 340), (4, 3, 0, 0)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_reuse(net, size, threads) -> None:
+    native.set_num_threads(threads)
+    a = layer(net, *size, np.float32)
     output, *_, saved = forward(native, net, a)
     first = backward(native, net, a, output, saved, True, False)
     second = backward(native, net, a, output, saved, True, False)  # False: saved is as it was

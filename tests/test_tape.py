@@ -272,6 +272,14 @@ def test_hooks_see_and_change_gradients():
     assert x.grad.item() == 4
 
 
+def test_hooks_on_leaves_of_several_elements():
+    x, other, seen = mg.ones(2, requires_grad=True), mg.ones(2, requires_grad=True), []
+    for name, t in (("x", x), ("other", other)):
+        t.register_hook(lambda g, name=name: seen.append((name, g.tolist())))
+    (x * 3 + other).sum().backward()
+    assert sorted(seen) == [("other", [1, 1]), ("x", [3, 3])]
+
+
 def test_retain_grad():
     x = leaf(2.0)
     y = x * x

@@ -138,7 +138,11 @@ def lstm_backward(
     need_x: bool,
     reuse: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array, Array, Array | None]:
-    """Gradients of `lstm_forward`: see `reference.lstm_backward`. `saved` stays as it was."""
+    """Gradients of `lstm_forward`: see `reference.lstm_backward`.
+
+    `reuse` False: `saved` stays as it was. True: where I is H, gx takes the place of the cell
+    states, a sixth of what a step holds at its peak.
+    """
     if x.dtype not in KERNELS:
         return reference.lstm_backward(
             gy, gh_n, gc_n, x, h0, w_ih, w_hh, w_hr, output, saved, batch_sizes, need_x, reuse
@@ -148,7 +152,10 @@ def lstm_backward(
         batch_sizes, gy, gh_n, gc_n, x, h0, w_ih, w_hh, w_hr, output, *saved
     )
     P = h0.shape[1]
-    gx = np.empty(x.shape, x.dtype) if need_x else None
+    gx = None
+    if need_x:
+        over = reuse and I == H  # a chunk's gx comes after all that its cell states are read for
+        gx = inputs[-1][B:].reshape(x.shape) if over else np.empty(x.shape, x.dtype)
     gw_hr = None if w_hr is None else np.empty((P, H), x.dtype)
     made = _empty(x.dtype, (B, P), (B, H), (4 * H, I), (4 * H, P), (4 * H,))
     kernel(x.dtype, (gx, *made, gw_hr, *inputs), id(first), T, B, I, H, P)

@@ -2,7 +2,8 @@
 
 Full: run the whole sequence, then `backward`. Stateful: hand the last state of one batch to the
 next, through `detach_states`. Truncated: `TBPTT`. With all of the gradient in little memory:
-`checkpoint`, which the layers call for you (`checkpoint=k` or "sqrt").
+`checkpoint`, which the layers' option of that name (k or "sqrt") calls for you where they are
+composed; where they run in a kernel, `ops.pieces` does the same below the graph.
 """
 
 from __future__ import annotations

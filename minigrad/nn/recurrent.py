@@ -52,7 +52,7 @@ class RNNBase(Layered):
                        application of dropout, 2016)
     learn_h0           the first states are parameters h_0 (and c_0), (D*L, 1, H), at first 0
     checkpoint         k or "sqrt": backward recomputes pieces of k, or sqrt(T), steps and keeps
-                       only what enters them (`nn.bptt.checkpoint`)
+                       only what enters them: in kernels `ops.pieces`, else `nn.checkpoint`
     """
 
     _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs
@@ -144,13 +144,17 @@ class RNNBase(Layered):
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
         weights = self.trained(row)
-        if self.fused is None or self.beyond or drop is not None or self._noted is not None:
+        if self.fused is None or not self.fuses(drop):
             cell = self._cell(weights)
             cell.noted = None if self._noted is None else self._noted[row]
             return unroll(cell, x, state, drop, batch_sizes)
-        composed = partial(self._composed, batch_sizes)
-        output, *last = self.fused(x, state, self.given(weights), composed, batch_sizes)
+        given = (x, state, self.given(weights), partial(self._composed, batch_sizes))
+        output, *last = self.fused(*given, batch_sizes, self.piece(x, batch_sizes))
         return output, tuple(last)
+
+    def fuses(self, drop: Any) -> bool:
+        fits = self.fused is not None and not self.beyond
+        return fits and drop is None and self._noted is None
 
     def drop_mask(self, row: int, batch: int) -> Any:
         p = self.recurrent_dropout

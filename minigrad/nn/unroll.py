@@ -128,6 +128,17 @@ class Layered(Module):
         """What h is multiplied by in the recurrent product, for all steps of a sequence, if any."""
         return None
 
+    def fuses(self, drop: Any) -> bool:
+        """Whether `block` is a kernel, which sees to checkpoints itself."""
+        return False
+
+    def piece(self, x: Any, batch_sizes: Any) -> int | None:
+        """Steps of a piece between checkpoints; None without."""
+        if self.checkpoint != "sqrt":
+            return self.checkpoint
+        T = x.shape[0] if batch_sizes is None else len(batch_sizes)
+        return math.isqrt(T - 1) + 1
+
     # -- the whole
 
     def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> tuple[Any, Any]:
@@ -197,11 +208,14 @@ class Layered(Module):
     def _pieces(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
     ) -> tuple[Any, State]:
-        """Over all steps at once or, with checkpoints, in pieces that backward computes again."""
-        if self.checkpoint is None:
+        """Over all steps at once or, with checkpoints, in pieces that backward computes again.
+
+        Here each piece is a call in the graph; a kernel goes over its pieces by itself.
+        """
+        k = self.piece(x, batch_sizes)
+        if k is None or self.fuses(drop):
             return self.block(x, state, row, drop, batch_sizes)
         T = x.shape[0] if batch_sizes is None else len(batch_sizes)
-        k = math.isqrt(T - 1) + 1 if self.checkpoint == "sqrt" else self.checkpoint
         outputs, starts = [], range(0, T, k)
         sizes = [None if batch_sizes is None else batch_sizes[t : t + k] for t in starts]
         rows = tuple(

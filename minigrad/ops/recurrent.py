@@ -22,6 +22,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad.autograd import Value, grad, primitive, recording
 
+from .pieces import backward_in_pieces, forward_in_pieces
 from .shape import alias
 
 # --------------------------------------------------------------------------- whole sequences
@@ -37,20 +38,29 @@ def rnn_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, nonlinearity, keep, co
 
 
 @primitive(extra=True)
-def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep, composed):
-    """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need"""
-    output, c_n, saved = kernels.lstm_forward(
-        x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep
-    )
+def lstm_fused(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, keep, piece, composed):
+    """(output, h_n, c_n) of the LSTM in one kernel; `keep` what backward will need
+
+    piece k, not None: in pieces of k steps, of which backward has to make anew what it needs.
+    """
+    weights, function = (w_ih, w_hh, b_ih, b_hh, w_hr), kernels.lstm_forward
+    if keep and piece:
+        made = forward_in_pieces(function, piece, x, (h0, c0), weights, batch_sizes)
+    else:
+        made = function(x, h0, c0, *weights, batch_sizes, keep)
+    output, c_n, saved = made
     return (output, _ends(output, h0, batch_sizes), c_n), saved
 
 
 @primitive(extra=True)
-def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep, composed):
-    """(output, h_n) of the GRU in one kernel; `keep` what backward will need"""
-    output, saved = kernels.gru_forward(
-        x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep
-    )
+def gru_fused(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, keep, piece, composed):
+    """(output, h_n) of the GRU in one kernel; `keep` and `piece` as for the LSTM"""
+    weights, function = (w_ih, w_hh, b_ih, b_hh), kernels.gru_forward
+    if keep and piece:
+        made = forward_in_pieces(function, piece, x, (h0,), weights, batch_sizes, reset_after)
+    else:
+        made = function(x, h0, *weights, batch_sizes, reset_after, keep)
+    output, saved = made
     return (output, _ends(output, h0, batch_sizes)), saved
 
 
@@ -68,22 +78,38 @@ def _rnn_rule(
 
 @lstm_fused.joint_rule("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 def _lstm_rule(
-    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, composed
-):
+    gy, needs, reuse, y, extra, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, piece,
+    composed,
+):  # fmt: skip
+    weights = (w_ih, w_hh, b_ih, b_hh, w_hr)
     if any(isinstance(g, Value) for g in gy):
-        return _pull_composed(composed, (x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr), needs, gy)
-    *gradients, gb, gw_hr = kernels.lstm_backward(
-        *gy, x, h0, w_ih, w_hh, w_hr, y[0], extra, batch_sizes, needs[0], reuse
-    )
+        return _pull_composed(composed, (x, h0, c0, *weights), needs, gy)
+    if piece:
+        both = kernels.lstm_forward, kernels.lstm_backward
+        found = backward_in_pieces(
+            *both, gy, piece, x, (h0, c0), weights, y[0], extra, batch_sizes, needs[0]
+        )
+    else:
+        found = kernels.lstm_backward(
+            *gy, x, h0, w_ih, w_hh, w_hr, y[0], extra, batch_sizes, needs[0], reuse
+        )
+    *gradients, gb, gw_hr = found
     return *gradients, gb, gb, gw_hr
 
 
 @gru_fused.joint_rule("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
 def _gru_rule(
-    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, composed
-):
+    gy, needs, reuse, y, extra, x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reset_after, piece,
+    composed,
+):  # fmt: skip
+    weights = (w_ih, w_hh, b_ih, b_hh)
     if any(isinstance(g, Value) for g in gy):
-        return _pull_composed(composed, (x, h0, w_ih, w_hh, b_ih, b_hh), needs, gy)
+        return _pull_composed(composed, (x, h0, *weights), needs, gy)
+    if piece:
+        both = kernels.gru_forward, kernels.gru_backward
+        return backward_in_pieces(
+            *both, gy, piece, x, (h0,), weights, y[0], extra, batch_sizes, needs[0], reset_after
+        )
     return kernels.gru_backward(
         *gy, x, h0, w_ih, w_hh, y[0], extra, batch_sizes, reset_after, needs[0], reuse
     )
@@ -95,20 +121,29 @@ def rnn(
     weights: Sequence,
     composed: Callable,
     batch_sizes: Any = None,
+    piece: int | None = None,
     nonlinearity: str = "tanh",
 ) -> tuple:
-    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    """(output, h_n), fused; backward needs no more than the output, whatever the piece."""
     args = (x, *states, *weights)
     return rnn_fused(*args, batch_sizes, nonlinearity, recording(*args), composed)
 
 
 def lstm(
-    x: Any, states: Sequence, weights: Sequence, composed: Callable, batch_sizes: Any = None
+    x: Any,
+    states: Sequence,
+    weights: Sequence,
+    composed: Callable,
+    batch_sizes: Any = None,
+    piece: int | None = None,
 ) -> tuple:
-    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one. weights:
-    four, or five with w_hr."""
+    """(output, h_n, c_n), fused; what backward needs is kept only if there may be one
+
+    weights: four, or five with w_hr (P, H). With pieces of `piece` steps only what enters each is
+    kept, and backward makes the rest anew.
+    """
     args = (x, *states, *weights, *[None] * (5 - len(weights)))
-    return lstm_fused(*args, batch_sizes, recording(*args), composed)
+    return lstm_fused(*args, batch_sizes, recording(*args), piece, composed)
 
 
 def gru(
@@ -117,11 +152,12 @@ def gru(
     weights: Sequence,
     composed: Callable,
     batch_sizes: Any = None,
+    piece: int | None = None,
     reset_after: bool = True,
 ) -> tuple:
-    """(output, h_n), fused; what backward needs is kept only if there may be one."""
+    """(output, h_n), fused; what is kept is as for the LSTM."""
     args = (x, *states, *weights)
-    return gru_fused(*args, batch_sizes, reset_after, recording(*args), composed)
+    return gru_fused(*args, batch_sizes, reset_after, recording(*args), piece, composed)
 
 
 def _ends(output: np.ndarray, h0: np.ndarray, batch_sizes: Any) -> np.ndarray:
