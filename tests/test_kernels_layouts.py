@@ -196,12 +196,14 @@ for net, gates in NETS.items():
     for B, I, H in (0, 3, 4), (2, 0, 0), (0, 0, 0):
         shapes = dict(x=(2**40, B, I), h0=(B, H), c0=(B, H), w_ih=(gates * H, I))
         shapes |= dict(w_hh=(gates * H, H), gy=(2**40, B, H))
+        if net == "lstm_proj":
+            shapes["w_hr"] = (H, H)
         a = {{name: np.ones(shape) for name, shape in shapes.items()}}
         output, *_, saved = forward(native, net, a)
         forward(native, net, a, keep=False)
         gx, _, *gw = backward(native, net, a, output, saved, True, False)
         assert gx.shape == (2**40, B, I)
-        assert not any(g.any() for g in gw)
+        assert not any(g.any() for g in gw if g is not None)
 """
 
 
