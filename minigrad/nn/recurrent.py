@@ -124,7 +124,8 @@ class RNNBase(Layered):
     def _composed(self, batch_sizes: Any, x: Any, *tensors: Any) -> tuple:
         """What the kernel computes, step by step: (x, states, weights) -> output and states"""
         count = len(self.state_sizes)
-        cell, state = self._cell([w for w in tensors[count:] if w is not None]), tensors[:count]
+        state, weights = tensors[:count], tensors[count:]
+        cell = self._cell(weights if self.bias else (*weights[:2], *weights[4:]))
         output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
