@@ -208,9 +208,11 @@ MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
 }
 
 /* Whether tiles read b (k, n) as it lies. */
-MG_INLINE int FN(reads_in_place)(size_t m, size_t k, ptrdiff_t rs_b, ptrdiff_t cs_b) {
-    return cs_b == 1 && rs_b > 0 &&
-           (m <= IN_PLACE_ROWS || (size_t)rs_b * k * sizeof(real) <= IN_PLACE_BYTES);
+MG_INLINE int FN(reads_in_place)(const real *b, size_t m, size_t k, ptrdiff_t rs_b,
+                                 ptrdiff_t cs_b) {
+    size_t bytes = (size_t)rs_b * sizeof(real);
+    size_t most = ((uintptr_t)b | bytes) % VEC_BYTES ? STRADDLING_BYTES : IN_PLACE_BYTES;
+    return cs_b == 1 && rs_b > 0 && (m <= IN_PLACE_ROWS || bytes * k <= most);
 }
 
 /* A block of b that lies in panels (k, n), for all m rows of c: t->a and t->c are the first row's,
@@ -247,7 +249,7 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
         for (size_t p = 0; p < k; p += KC) {
             size_t kc = MG_MIN(k - p, KC), nc = MG_MIN(n - j, NC);
             const real *b_block = b + (ptrdiff_t)p * rs_b + (ptrdiff_t)j * cs_b;
-            size_t ldb = FN(reads_in_place)(m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
+            size_t ldb = FN(reads_in_place)(b_block, m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
             size_t direct = ldb ? nc / VL * VL : 0;
             FN(pack_b)(pack, b_block + (ptrdiff_t)direct * cs_b, rs_b, cs_b, kc, nc - direct);
             struct FN(gemm_tile) t = {.c = c + j, .ldc = ldc, .k = kc};

@@ -14,6 +14,10 @@ from .tensor import Tensor
 # ------------------------------------------------------------------------------------- of data
 
 
+overflow_is_inf = np.errstate(over="ignore")  # without a warning: 1e39 in float32
+
+
+@overflow_is_inf
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A new leaf with a copy of `data`: a number, nested sequences, an array or a tensor.
 
@@ -21,13 +25,12 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     if isinstance(data, Tensor):
         data = data.data
-    with np.errstate(over="ignore"):  # 1e39 is inf in float32
-        if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
-            array = np.array(data)
-            if array.dtype == float64:
-                array = array.astype(get_default_dtype())
-        else:
-            array = np.array(data, dtype=dtype)
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data)
+        if array.dtype == float64:
+            array = array.astype(get_default_dtype())
+    else:
+        array = np.array(data, dtype=dtype)
     return from_numpy(array).requires_grad_(requires_grad)
 
 
@@ -67,6 +70,7 @@ def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return full(sizes(size), 1.0, dtype=dtype, requires_grad=requires_grad)
 
 
+@overflow_is_inf
 def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """`fill_value` everywhere."""
     if dtype is None and isinstance(fill_value, float):
@@ -84,6 +88,7 @@ def ones_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) 
     return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
+@overflow_is_inf
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -92,6 +97,7 @@ def full_like(
     return Tensor.box(array).requires_grad_(requires_grad)
 
 
+@overflow_is_inf
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -104,6 +110,7 @@ def arange(
     return Tensor.box(array).requires_grad_(requires_grad)
 
 
+@overflow_is_inf
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:

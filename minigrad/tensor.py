@@ -188,7 +188,8 @@ class Tensor(Elementwise, Reduction, Shape, Products):
                 "writing in place is not recorded, so it is refused where a gradient would get "
                 "lost: build the result with where() or cat(), or write inside no_grad() to a leaf"
             )
-        self.data[_plain_index(index)] = value.data if isinstance(value, Tensor) else value
+        with np.errstate(over="ignore"):  # 1e39 is inf in float32
+            self.data[_plain_index(index)] = value.data if isinstance(value, Tensor) else value
         written(self.data)
 
     def copy_(self, value: Any) -> Tensor:

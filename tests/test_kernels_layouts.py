@@ -211,3 +211,24 @@ def test_many_steps_of_nothing_take_no_time() -> None:
     """x (2^40, 0, 3) takes no memory, so it can be asked for."""
     done = python(ENDLESS.format(tests=str(Path(__file__).parent)))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("isa", native.available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(64, 64, 64), (40, 97, 128), (130, 128, 128), (37, 16, 1100)])
+def test_a_product_is_the_same_wherever_in_a_cache_line_its_operands_begin(isa, dtype, size):
+    native.select_isa(isa)
+    rng, (m, k, n) = np.random.default_rng(0), size
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    results = []
+    for places in 0, 1, 4, 8:
+        memory = np.full(b.size + 64, np.nan, dtype)
+        first = -memory.ctypes.data % 64 // memory.itemsize + places
+        moved = memory[first : first + b.size].reshape(b.shape)
+        moved[:] = b
+        results.append(native.matmul(a, moved))
+    exact = a.astype(float) @ b.astype(float)
+    bound = k * np.finfo(dtype).eps * (abs(a) @ abs(b)).max()  # of k sums, each rounded
+    np.testing.assert_allclose(results[0], exact, rtol=0, atol=bound)
+    for result in results[1:]:
+        assert_same_bits([result], [results[0]])

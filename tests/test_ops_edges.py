@@ -7,6 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.nn import functional as F
+from minigrad.nn.utils.rnn import pad_sequence
 from minigrad.ops import quiet
 
 INF, NAN = math.inf, math.nan
@@ -100,10 +101,18 @@ QUIET = [
     ("var", lambda: BIG.var()), ("softmax", lambda: ENDLESS.softmax(0)),
     ("round", lambda: BIG.round(decimals=5)),
     ("tensor", lambda: mg.tensor([1e39])), ("tensor of an array", lambda: mg.tensor(1e39, "f4")),
+    ("full", lambda: mg.full((2,), 1e39)), ("full_like", lambda: mg.full_like(BIG, 1e39)),
+    ("arange", lambda: mg.arange(0, 1e39, 5e38)), ("linspace", lambda: mg.linspace(0, 1e39, 3)),
+    ("fill_", lambda: mg.zeros(2).fill_(1e39)), ("copy_", lambda: mg.zeros(2).copy_(HUGE)),
+    ("constant_", lambda: mg.nn.init.constant_(mg.zeros(2), 1e39)),
+    ("where", lambda: mg.where(ENDLESS > 0, ENDLESS, 1e39)), ("clamp", lambda: BIG.clamp(1e39)),
+    ("== and <", lambda: (BIG == 1e39, BIG < 1e39, BIG >= 1e39)),
+    ("pad", lambda: mg.nn.functional.pad(ENDLESS, (1, 1), value=1e39)),
+    ("pad_sequence", lambda: pad_sequence([ENDLESS, mg.zeros(3)], padding_value=1e39)),
     ("scatter_add", lambda: BIG.scatter_add(0, mg.tensor([[0, 0]]), BIG)),
     ("LSTM", lambda: LSTM(ENDLESS[:, None, None])[0]),
 ]  # fmt: skip
-LSTM = mg.nn.LSTM(1, 3)
+LSTM, HUGE = mg.nn.LSTM(1, 3), mg.tensor(1e39, dtype=mg.float64)
 
 
 @pytest.mark.parametrize("call", [r[1] for r in QUIET], ids=[r[0] for r in QUIET])

@@ -16,7 +16,8 @@ TENSORS = [
     "a[0]", "a[:, None]", "a.T", "a.sum()", "a.mean(0, keepdim=True)", "a.sum(dtype=mg.float64)",
     "a.tanh()", "a.exp()", "a.reshape(3, 2)", "a.long()", "a.detach()", "mg.exp(a)", "mg.sum(a)",
     "mg.cat([a, a])", "mg.where(a > 0, a, 0.0)", "mg.einsum('ij,jk->ik', a, b)", "mg.zeros(2)",
-    "a.sort().values", "mg.nn.functional.mse_loss(a, a)", "mg.nn.functional.relu(a)",
+    "a.sort().values", "a.max()", "a.min(b.T)", "a.max(1).values", "mg.min(a, axis=0).indices",
+    "mg.nn.functional.mse_loss(a, a)", "mg.nn.functional.relu(a)",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -166,6 +166,15 @@ class Reduction(Value):
         nonempty("amin", self, dims)
         return reduction.amin(self, dims, keepdim or keepdims)
 
+    @overload
+    def max(self, dim: int, keepdim: bool = False, *, keepdims: bool = False) -> Picked: ...
+    @overload
+    def max(self, *, keepdim: bool = False, axis: int, keepdims: bool = False) -> Picked: ...
+    @overload
+    def max(
+        self, dim: Value | np.ndarray | None = None, keepdim: bool = False, *, axis: None = None,
+        keepdims: bool = False,
+    ) -> Tensor: ...  # fmt: skip
     def max(
         self, dim: Any = None, keepdim: bool = False, *, axis: int | None = None,
         keepdims: bool = False,
@@ -176,6 +185,15 @@ class Reduction(Value):
         """
         return _extreme(self, "max", dim, keepdim or keepdims, axis)
 
+    @overload
+    def min(self, dim: int, keepdim: bool = False, *, keepdims: bool = False) -> Picked: ...
+    @overload
+    def min(self, *, keepdim: bool = False, axis: int, keepdims: bool = False) -> Picked: ...
+    @overload
+    def min(
+        self, dim: Value | np.ndarray | None = None, keepdim: bool = False, *, axis: None = None,
+        keepdims: bool = False,
+    ) -> Tensor: ...  # fmt: skip
     def min(
         self, dim: Any = None, keepdim: bool = False, *, axis: int | None = None,
         keepdims: bool = False,

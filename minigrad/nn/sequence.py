@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.creation import generator
+from minigrad.creation import full, generator
 from minigrad.functions import cat, stack, where
 from minigrad.ops.indexing import getitem
 from minigrad.ops.recurrent import lengths_of, put_rows, take_rows
@@ -159,7 +159,7 @@ def pad_sequence(
     _alike("pad_sequence", sequences)
     T, padded = max(s.shape[0] for s in sequences), []
     for s in sequences:
-        pad = Tensor.box(np.full((T - s.shape[0], *s.shape[1:]), padding_value, s.dtype))
+        pad = full((T - s.shape[0], *s.shape[1:]), padding_value, dtype=s.dtype)
         padded.append(cat([s, pad] if padding_side == "right" else [pad, s]))
     return stack(padded, dim=0 if batch_first else 1)
 

@@ -364,6 +364,7 @@ def minimum(a, b):
 
 
 @primitive
+@quiet
 def where(condition, a, b):
     """y = a where the condition holds, b elsewhere"""
     y = np.where(condition, a, b)

@@ -6,38 +6,46 @@ import numpy as np
 
 from minigrad.autograd import primitive
 
+from .quiet import quiet
+
 
 @primitive
+@quiet
 def eq(a, b):
     """y = (a == b)"""
     return np.equal(a, b)
 
 
 @primitive
+@quiet
 def ne(a, b):
     """y = (a != b)"""
     return np.not_equal(a, b)
 
 
 @primitive
+@quiet
 def lt(a, b):
     """y = (a < b)"""
     return np.less(a, b)
 
 
 @primitive
+@quiet
 def le(a, b):
     """y = (a <= b)"""
     return np.less_equal(a, b)
 
 
 @primitive
+@quiet
 def gt(a, b):
     """y = (a > b)"""
     return np.greater(a, b)
 
 
 @primitive
+@quiet
 def ge(a, b):
     """y = (a >= b)"""
     return np.greater_equal(a, b)

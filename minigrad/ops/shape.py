@@ -12,6 +12,7 @@ from minigrad.autograd import primitive
 
 from .elementwise import where
 from .indexing import getitem
+from .quiet import quiet
 
 
 @primitive
@@ -51,6 +52,7 @@ def roll(x, shifts, dims):
 
 
 @primitive
+@quiet
 def pad(x, widths, value):
     """y = x with (before, after) elements `value` added to each axis"""
     return np.pad(x, widths, constant_values=value)
