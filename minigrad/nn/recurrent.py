@@ -135,11 +135,10 @@ class RNNBase(Layered):
 
     def plain(self) -> bool:
         """Whether a call is one kernel after the other, as far as the layer can tell."""
-        if self.fused is None or self.beyond or self.bidirectional:
+        dropped = self.training and (self.dropout or self.recurrent_dropout)
+        if dropped or self.bidirectional or type(self).block is not RNNBase.block:
             return False
-        if self.training and (self.dropout or self.recurrent_dropout):
-            return False
-        return self._noted is None and type(self).block is RNNBase.block
+        return self.fuses(None)
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
