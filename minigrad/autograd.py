@@ -11,9 +11,7 @@ Sources: Linnainmaa 1970 (the method); Griewank and Walther, Evaluating Derivati
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -21,10 +19,12 @@ import numpy as np
 from numpy import ndarray
 
 from . import writes
+from .hooks import Hook, call_hooks, check_finite, detect_anomaly, register_hook, registered
 from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
-from .tape import Node, Primitive, Value, Vertex, box, origins, part, primitive, recording
+from .tape import Node, Primitive, Value, Vertex, box, part, primitive, recording, vertex_of
 
 __all__ = [
+    "Hook",
     "Primitive",
     "backward",
     "detect_anomaly",
@@ -53,12 +53,12 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
     ready = [v for v in gradients if uses[v] == 0]
     found: dict[Vertex, Any] = {}
     sums: set[Vertex] = set()
-    some, hooked, tracing = targets is not None, bool(_hooks), mode.tracing
+    some, hooked, tracing = targets is not None, bool(registered), mode.tracing
     while ready:
         v = ready.pop()
         gy = gradients.pop(v, None)
-        if hooked and gy is not None and id(v) in _hooks:
-            gy = _call_hooks(v, gy)
+        if hooked and gy is not None and id(v) in registered:
+            gy = call_hooks(v, gy)
         if type(v) is not Node:
             if not some or v in targets:
                 found[v] = gy
@@ -78,7 +78,7 @@ def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> d
             if gy is None or (g := rule(gy, pool)) is None:
                 continue
             if tracing:
-                _check_finite(v, plan.rules.index(rule), g)
+                check_finite(v, plan.rules.index(rule), g)
             like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
             if g.shape != like.shape or g.dtype is not like.dtype:
                 g = _fit(g, u, v)
@@ -192,66 +192,6 @@ def _fit(g: Any, u: Vertex, v: Node) -> Any:
     return g if g.dtype == u.dtype else g.astype(u.dtype)
 
 
-# --------------------------------------------------------------------------- hooks and anomalies
-
-# By the id of a vertex: a weak dictionary would ask whether two tensors are equal, elementwise.
-_hooks: dict[int, dict[int, Callable]] = {}
-
-
-class Hook:
-    """A hook that was registered; `remove()` takes it back."""
-
-    def __init__(self, vertex: Vertex, function: Callable) -> None:
-        self.vertex = weakref.ref(vertex)
-        if id(vertex) not in _hooks:
-            weakref.finalize(vertex, _hooks.pop, id(vertex), None).atexit = False
-        _hooks.setdefault(id(vertex), {})[id(self)] = function
-
-    def remove(self) -> None:
-        """Takes the hook back."""
-        vertex = self.vertex()
-        if vertex is not None:
-            _hooks.get(id(vertex), {}).pop(id(self), None)
-
-
-def register_hook(tensor: Value, function: Callable) -> Hook:
-    """Calls function(gradient of `tensor`) in each backward; what it returns, if so, goes on."""
-    return Hook(_vertex(tensor), function)
-
-
-def _call_hooks(v: Vertex, gy: Any) -> Any:
-    for function in list(_hooks[id(v)].values()):
-        boxed = gy if isinstance(gy, Value) else box(gy)
-        changed = function(boxed)
-        if changed is not None:
-            gy = changed if isinstance(gy, Value) else changed.data
-    return gy
-
-
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """Within it, a backward that makes an inf or a NaN raises FloatingPointError
-
-    It names the operation, the line of source that called it (when that ran within it, too), the
-    place and value of the first such element. Slow.
-    """
-    before, mode.tracing = mode.tracing, True
-    try:
-        yield
-    finally:
-        mode.tracing = before
-
-
-def _check_finite(v: Node, k: int, g: Any) -> None:
-    array = g.data if isinstance(g, Value) else g
-    if isinstance(array, np.ndarray | np.generic) and not np.isfinite(array).all():
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise FloatingPointError(
-            f"backward of {v.plan.name}, called at {origins.get(v, 'an unknown line')}: the "
-            f"gradient of its differentiable input {k} has {np.asarray(array)[at]} at {at}"
-        )
-
-
 # -------------------------------------------------------------------------------- for everyone
 
 
@@ -269,7 +209,7 @@ def backward(
     create_graph  give the gradients a history, so that they can be differentiated in turn
     inputs        accumulate into these alone
     """
-    targets = None if inputs is None else {_vertex(t): t for t in _several(inputs)}
+    targets = None if inputs is None else {vertex_of(t): t for t in _several(inputs)}
     found = _differentiate(tensors, grad_tensors, targets, retain_graph, create_graph)
     for v in found:
         leaf: Any = v if targets is None else targets[v]
@@ -300,7 +240,7 @@ def grad(
     The rest as in `backward`. Only what lies between outputs and inputs is computed.
     """
     inputs = _several(inputs)
-    vertices = [_vertex(t) for t in inputs]
+    vertices = [vertex_of(t) for t in inputs]
     found = _differentiate(outputs, grad_outputs, set(vertices), retain_graph, create_graph)
     gradients = []
     for k, (v, t) in enumerate(zip(vertices, inputs, strict=True)):
@@ -333,14 +273,6 @@ def _several(tensors: Any) -> Sequence:
     return (tensors,) if isinstance(tensors, (Value, np.ndarray)) else tuple(tensors)
 
 
-def _vertex(t: Any) -> Vertex:
-    if not isinstance(t, Value):
-        raise TypeError(f"expected a tensor, got {type(t).__name__}")
-    if not t.requires_grad:
-        raise RuntimeError("a tensor that gradients are asked of, or for, does not require grad")
-    return t.node or t
-
-
 def _differentiate(
     tensors: Any, gradients: Any, targets: Any, retain: bool | None, graph: bool
 ) -> dict[Vertex, Any]:
@@ -351,7 +283,7 @@ def _differentiate(
         raise ValueError(f"{len(tensors)} outputs, but {len(gradients)} gradients for them")
     roots: dict[Vertex, Any] = {}
     for t, g in zip(tensors, gradients, strict=True):
-        v = _vertex(t)
+        v = vertex_of(t)
         if g is None:
             if t.data.size != 1:
                 raise RuntimeError(

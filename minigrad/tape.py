@@ -112,6 +112,15 @@ def recording(*args: Any) -> bool:
     return mode.recording and any(isinstance(a, Value) and a.requires_grad for a in args)
 
 
+def vertex_of(t: Any) -> Vertex:
+    """Where a tensor stands in the graph: the call that made it, or itself, a leaf."""
+    if not isinstance(t, Value):
+        raise TypeError(f"expected a tensor, got {type(t).__name__}")
+    if not t.requires_grad:
+        raise RuntimeError("a tensor that gradients are asked of, or for, does not require grad")
+    return t.node or t
+
+
 # ----------------------------------------------------------------------------------- primitives
 
 
