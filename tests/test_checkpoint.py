@@ -22,6 +22,9 @@ LAYERS = {
     "lstm": partial(nn.LSTM, 2, 3, 2, bidirectional=True),
     "gru": partial(nn.GRU, 2, 3, 2, bidirectional=True),
     "no bias": partial(nn.LSTM, 3, 3, bias=False),
+    "projected": partial(nn.LSTM, 2, 3, 2, bidirectional=True, proj_size=2),
+    "projected, no bias": partial(nn.LSTM, 3, 3, bias=False, proj_size=2),
+    "reset before": partial(nn.GRU, 2, 3, reset_after=False),
     "composed": partial(nn.GRU, 2, 3, layer_norm=True),
     "random": partial(nn.LSTM, 2, 3, zoneout=0.3, recurrent_dropout=0.3),
     "learned": partial(nn.LSTM, 2, 3, learn_h0=True),
@@ -66,7 +69,15 @@ def test_checkpoints_change_nothing(name, checkpoint, form, of):
         np.testing.assert_allclose(h, g, rtol=0, atol=1e-13 * max(1, np.abs(g).max()))
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+KINDS = {
+    "LSTM": nn.LSTM,
+    "GRU": nn.GRU,
+    "projected": partial(nn.LSTM, proj_size=2),
+    "reset before": partial(nn.GRU, reset_after=False),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, F64])
 @pytest.mark.parametrize("size", [(33, 1, 40), (20, 3, 128), (70, 9, 33), (40, 32, 64)])
 @pytest.mark.parametrize("threads", [1, 2])
@@ -79,7 +90,7 @@ def test_outputs_have_the_bits_of_a_plain_layer(kind, dtype, size, threads):
     found = []
     for k in (None, 1, 7, "sqrt"):
         mg.manual_seed(1)
-        layer = getattr(nn, kind)(5, H, checkpoint=k, dtype=dtype)
+        layer = KINDS[kind](5, H, checkpoint=k, dtype=dtype)
         y, last = layer(x)
         y.sum().backward()
         found.append(([y.data, *(s.data for s in as_tuple(last))], layer.weight_hh_l0.grad.data))
@@ -91,11 +102,11 @@ def test_outputs_have_the_bits_of_a_plain_layer(kind, dtype, size, threads):
         np.testing.assert_allclose(h, g, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(g).max())
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_those_of_differences(kind):
     rng = np.random.default_rng(0)
-    layer = randomized(getattr(nn, kind)(2, 3, checkpoint=2, dtype=F64))
-    x, states = random(rng, 5, 2, 2), [random(rng, 1, 2, 3) for _ in layer.state_sizes]
+    layer = randomized(KINDS[kind](2, 3, checkpoint=2, dtype=F64))
+    x, states = random(rng, 5, 2, 2), [random(rng, 1, 2, size) for size in layer.state_sizes]
     parameters = list(layer.parameters())
     names = [name for name, _ in layer.named_parameters()]
 

@@ -11,11 +11,15 @@ from minigrad import nn
 from minigrad.nn.inference import unrecorded
 from minigrad.nn.utils.rnn import pack_padded_sequence
 
-KINDS = ["RNN", "LSTM", "GRU"]
 FORMS = {"LSTM, projected": {"proj_size": 4}, "GRU, reset before": {"reset_after": False}}
+KINDS = ["RNN", "LSTM", "GRU", *FORMS]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *FORMS])
+def made(kind, *sizes, **options):
+    return getattr(nn, kind.split(",")[0])(*sizes, **options, **FORMS.get(kind, {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["(T, B, I)", "batch_first", "(T, I)", "mask", "packed"])
 @pytest.mark.parametrize(
     "options",
@@ -28,8 +32,7 @@ FORMS = {"LSTM, projected": {"proj_size": 4}, "GRU, reset before": {"reset_after
 )
 @pytest.mark.parametrize("bias", [True, False])
 def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
-    options = {"bias": bias, "batch_first": form == "batch_first", **options, **FORMS.get(kind, {})}
-    layer = getattr(nn, kind.split(",")[0])(3, 5, **options).eval()
+    layer = made(kind, 3, 5, bias=bias, batch_first=form == "batch_first", **options).eval()
     for p in layer.parameters():
         nn.init.normal_(p)
     for T in (1, 4):
@@ -41,8 +44,6 @@ def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
         wanted, states = layer(x, **more)
         with mg.no_grad():
             got, ends = layer(x, **more)
-            again = layer(x, ends, **more)[1]
-        assert [s.shape for s in as_tuple(again)] == [s.shape for s in as_tuple(ends)]
         wanted, got = (y.data if form == "packed" else y for y in (wanted, got))
         for a, b in zip((got, *as_tuple(ends)), (wanted, *as_tuple(states)), strict=True):
             assert type(a) is mg.Tensor
@@ -57,9 +58,7 @@ def test_inference_has_the_bits_of_a_recorded_call(kind, form, options, bias):
 @pytest.mark.parametrize("form", ["batch", "batch_first", "unbatched"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_same_bits(name, dtype, num_layers, form, bias):
-    layer = getattr(nn, name)(
-        5, 18, num_layers, bias=bias, batch_first=form == "batch_first", dtype=dtype
-    )
+    layer = made(name, 5, 18, num_layers, bias=bias, batch_first=form == "batch_first", dtype=dtype)
     for shape in [(1, 2, 5), (3, 1, 5), (4, 6, 5)]:
         x = mg.randn(*(shape[1:] if form == "unbatched" else shape), dtype=dtype)
         hx = None
@@ -68,7 +67,7 @@ def test_the_same_bits(name, dtype, num_layers, form, bias):
             with mg.no_grad():
                 assert unrecorded(layer, x, hx) is not None
                 z, other = layer(x, hx)
-            states = [(s if name == "LSTM" else (s,)) for s in (state, other)]
+            states = [(s if name[:4] == "LSTM" else (s,)) for s in (state, other)]
             for a, b in zip((y, *states[0]), (z, *states[1]), strict=True):
                 assert (a.dtype, a.shape) == (b.dtype, b.shape)
                 np.testing.assert_array_equal(a.data, b.data)
@@ -79,7 +78,7 @@ def test_the_same_bits(name, dtype, num_layers, form, bias):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_change_of_a_weight_is_followed(kind):
-    layer, x = getattr(nn, kind)(3, 5), mg.randn(1, 1, 3)
+    layer, x = made(kind, 3, 5), mg.randn(1, 1, 3)
 
     def followed() -> None:
         with mg.no_grad():
@@ -93,7 +92,7 @@ def test_every_change_of_a_weight_is_followed(kind):
     w = layer.weight_ih_l0
     w.data[...] = 0.1
     followed()
-    w.detach().numpy()[0] += 1
+    w.detach().numpy()[-1] += 1
     followed()
     nn.init.normal_(w)
     followed()
@@ -118,7 +117,7 @@ def test_every_change_of_a_weight_is_followed(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_step_after_the_other_has_the_bits_of_the_sequence(kind):
-    layer, x, state = getattr(nn, kind)(20, 37, 2), mg.randn(5, 1, 20), None
+    layer, x, state = made(kind, 20, 37, 2), mg.randn(5, 1, 20), None
     with mg.no_grad():
         output, last = layer(x)
         for x_t, wanted in zip(x, output, strict=True):

@@ -58,20 +58,23 @@ def _empty(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[Array]:
     return [np.empty(shape, dtype) for shape in shapes]
 
 
-LSTM_FORWARD = {  # by whether there is a projection: of h, "P" is the letter of its units
-    P == "P": Kernel(
-        "lstm_forward",
-        x="TBI",
-        h0=f"B{P}",
-        c0="BH",
-        w_ih="4HI",
-        w_hh=f"4H{P}",
-        b_ih="4H?",
-        b_hh="4H?",
-        w_hr=f"{P}H?",
-    )
-    for P in "HP"
-}
+def _lstm(name: str, **axes: str) -> tuple[Kernel, Kernel]:
+    """Without and with a projection w_hr (P, H), which gives h its P units."""
+    plain = {argument: a.replace("P", "H") for argument, a in axes.items()} | {"w_hr": "HH?"}
+    return Kernel(name, **plain), Kernel(name, **axes)
+
+
+LSTM_FORWARD = _lstm(
+    "lstm_forward",
+    x="TBI",
+    h0="BP",
+    c0="BH",
+    w_ih="4HI",
+    w_hh="4HP",
+    b_ih="4H?",
+    b_hh="4H?",
+    w_hr="PH",
+)
 
 
 def lstm_forward(
@@ -104,23 +107,20 @@ def lstm_forward(
     return output, c_n, saved if keep else None
 
 
-LSTM_BACKWARD = {
-    P == "P": Kernel(
-        "lstm_backward",
-        gy=f"TB{P}?",
-        gh_n=f"B{P}?",
-        gc_n="BH?",
-        x="TBI",
-        h0=f"B{P}",
-        w_ih="4HI",
-        w_hh=f"4H{P}",
-        w_hr=f"{P}H?",
-        output=f"TB{P}",
-        gates="N4H",
-        cells="MH",
-    )
-    for P in "HP"
-}
+LSTM_BACKWARD = _lstm(
+    "lstm_backward",
+    gy="TBP?",
+    gh_n="BP?",
+    gc_n="BH?",
+    x="TBI",
+    h0="BP",
+    w_ih="4HI",
+    w_hh="4HP",
+    w_hr="PH",
+    output="TBP",
+    gates="N4H",
+    cells="MH",
+)
 
 
 def lstm_backward(
