@@ -6,15 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from leaves import leaf
 
 import minigrad as mg
 from minigrad import autograd, primitive
 from minigrad.autograd import grad
-
-
-def leaf(*values, dtype=np.float64):
-    return mg.tensor(values[0] if len(values) == 1 else list(values), dtype, requires_grad=True)
-
 
 # ------------------------------------------------------------------------- accumulation
 
