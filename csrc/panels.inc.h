@@ -234,17 +234,18 @@ static void FN(edge_tile)(const struct FN(panels) * w, size_t p, real *c, size_t
  * tiles. */
 static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, size_t ldc,
                               const real *a, size_t lda, const real *start, size_t m) {
-    size_t row = w->width * VL, most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
-    size_t bytes = w->k * row * sizeof(real), slices = bytes / (SLICE_BYTES + 1) + 1;
-    const real *panel = w->data + p * w->k * row;
-    int whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
-    int fetches = tiles > 1 && bytes * w->panels > FETCH_FROM;
+    size_t row = w->width * VL;
     start = start ? start + p * row : NULL;
     c += p * w->panel_step;
     if (!w->data) {
         FN(panel_unpacked)(w, p, c, ldc, a, lda, start, m);
         return;
     }
+    size_t most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
+    size_t bytes = w->k * row * sizeof(real), slices = bytes / (SLICE_BYTES + 1) + 1;
+    const real *panel = w->data + p * w->k * row;
+    int whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
+    int fetches = tiles > 1 && bytes * w->panels > FETCH_FROM;
     for (size_t i = 0, k0 = 0, k1; i < slices; i++, k0 = k1, start = NULL) {
         k1 = w->k * (i + 1) / slices;
         const real *now = panel + k0 * row, *next = panel + k1 * row;
