@@ -341,7 +341,7 @@ def test_several_python_threads_at_once() -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)  # an emulator takes one minute
     assert not any(worker.is_alive() for worker in workers)
     assert not wrong
 
