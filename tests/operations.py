@@ -378,9 +378,9 @@ def steps(kind):
     def value(x):
         weights = [p.data for p in layer(kind, np.float64).parameters()]
         states = [np.zeros((2, 3))] * (2 if kind == "LSTM" else 1)
-        options = ["tanh"] if kind == "RNN" else []
+        options = {"RNN": (None, "tanh"), "LSTM": (None, None), "GRU": (None, True)}[kind]
         forward = getattr(reference, f"{kind.lower()}_forward")
-        return forward(x, *states, *weights, None, *options, False)[0]
+        return forward(x, *states, *weights, *options, False)[0]
 
     return value
 

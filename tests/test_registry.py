@@ -13,15 +13,15 @@ SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 DOC = PACKAGE.parent / "docs" / "operations.md"
 
 # Each room, and the rooms it may import from: downwards only.
-ENGINE = {"tape", "autograd", "kernels", "dtypes", "writes"}
+ENGINE = {"tape", "hooks", "autograd", "kernels", "dtypes", "writes"}
 OPS = {*ENGINE, "ops"}
 TENSOR = {*OPS, "methods", "printing", "tensor"}
 BELOW = {
     "modes": set(), "writes": set(), "tape": {"modes", "writes"}, "dtypes": set(),
-    "kernels": {"kernels"}, "autograd": {"modes", "tape", "writes"},
-    "function": {"modes", "tape", "writes"}, "config": {"kernels"}, "ops": OPS,
-    "methods": {*OPS, "methods"}, "printing": {"dtypes"}, "tensor": TENSOR,
-    "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR,
+    "kernels": {"kernels"}, "hooks": {"modes", "tape"},
+    "autograd": {"hooks", "modes", "tape", "writes"}, "function": {"modes", "tape", "writes"},
+    "config": {"kernels"}, "ops": OPS, "methods": {*OPS, "methods"}, "printing": {"dtypes"},
+    "tensor": TENSOR, "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR,
     "gradcheck": {*TENSOR, "derivatives", "functions"},
 }  # fmt: skip
 
