@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.ops.pieces import pieces_of
 from minigrad.ops.recurrent import put_rows, take_rows, turned_rows
 from minigrad.ops.shape import cat, flip, reshape, split, stack, transpose, unbind
 from minigrad.tensor import Tensor
@@ -215,13 +216,9 @@ class Layered(Module):
         k = self.piece(x, batch_sizes)
         if k is None or self.fuses(drop):
             return self.block(x, state, row, drop, batch_sizes)
-        T = x.shape[0] if batch_sizes is None else len(batch_sizes)
-        outputs, starts = [], range(0, T, k)
-        sizes = [None if batch_sizes is None else batch_sizes[t : t + k] for t in starts]
-        rows = tuple(
-            min(k, T - t) if s is None else int(s.sum()) for t, s in zip(starts, sizes, strict=True)
-        )
-        for part, size in zip(split(x, rows, 0), sizes, strict=True):
+        outputs, pieces = [], pieces_of(x, k, batch_sizes)
+        rows = tuple(int(at.stop - at.start) for at, _ in pieces)
+        for part, (_, size) in zip(split(x, rows, 0), pieces, strict=True):
 
             def piece(x: Any, *state: Any, size: Any = size) -> tuple:
                 y, state = self.block(x, state, row, drop, size)

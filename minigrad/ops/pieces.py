@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 
-def pieces_of(x: np.ndarray, k: int, batch_sizes: Any) -> list[tuple[slice, Any]]:
+def pieces_of(x: Any, k: int, batch_sizes: Any) -> list[tuple[slice, Any]]:
     """Of each k steps, the rows of x and of the output, and the batch sizes, None as those of x"""
     if batch_sizes is None:
-        return [(slice(t, t + k), None) for t in range(0, len(x), k)]
+        return [(slice(t, min(t + k, len(x))), None) for t in range(0, len(x), k)]
     sizes = [batch_sizes[t : t + k] for t in range(0, len(batch_sizes), k)]
     ends = np.cumsum([s.sum() for s in sizes])
     return [(slice(end - s.sum(), end), s) for s, end in zip(sizes, ends, strict=True)]
