@@ -179,3 +179,15 @@ def test_the_same_errors():
         with mg.no_grad(), pytest.raises(recorded.type) as unrecorded:
             layer(input, hx)
         assert str(unrecorded.value) == str(recorded.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hx", [5, "h", None, (1.0, 2.0), np.zeros((1, 1, 4))], ids=repr)
+@pytest.mark.parametrize("mode", [mg.enable_grad, mg.no_grad])
+def test_states_that_are_none_are_named(kind, hx, mode):
+    layer, x = made(kind, 3, 6), mg.randn(2, 1, 3)
+    with mode(), pytest.raises(TypeError, match=f"{layer.__class__.__name__}: expected hx to be"):
+        layer(x, [hx])
+    if hx is not None:
+        with mode(), pytest.raises(TypeError, match="expected hx to be"):
+            layer(x, hx)

@@ -363,7 +363,7 @@ def check_input(name: str, x: Any, features: int, dtype: np.dtype, axes: tuple[i
 
 def states_of(name: str, hx: Any, count: int) -> State:
     """hx as a tuple of `count` tensors."""
-    states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+    states = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
     if len(states) != count or not all(isinstance(s, Tensor) for s in states):
         expected = {1: "a tensor", 2: "(h, c)"}.get(count, f"a tuple of {count} tensors")
         raise TypeError(f"{name}: expected hx to be {expected}")

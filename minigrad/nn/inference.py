@@ -70,7 +70,7 @@ def _arrays(layer: Any, input: Any, hx: Any) -> tuple[Array, list[Array]] | None
         return None
     if hx is None:
         return x, [np.zeros((rows, B, size), dtype) for size in sizes]
-    given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+    given = hx if isinstance(hx, (tuple, list)) else (hx,)
     if len(given) != len(sizes) or recording(*given):
         return None
     states = []
