@@ -1,4 +1,4 @@
-"""Whether calls are recorded: the modes of a thread, and the blocks that change them."""
+"""Whether calls are recorded: the mode of a thread, and the blocks that change it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 class _Mode(threading.local):
     recording = True
-    tracing = False  # remember where in the source each call was made
 
 
 mode = _Mode()
+tracing: list[None] = []  # one for each block of detect_anomaly that is open, in whatever thread
 
 
 def is_grad_enabled() -> bool:
