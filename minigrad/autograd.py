@@ -234,5 +234,5 @@ def _differentiate(
         if graph:
             data = g if isinstance(g, Value) else box(data)
         roots[v] = roots[v] + data if v in roots else data
-    with set_grad_enabled(graph):
+    with enable_grad() if graph else no_grad():
         return _walk(roots, targets, graph if retain is None else retain, graph)

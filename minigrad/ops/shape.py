@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import primitive
+from minigrad.dtypes import float64, promoted
 from minigrad.quiet import quiet
 
 from .elementwise import where
@@ -90,7 +91,8 @@ def fold(g, dim, step, shape):
 @primitive
 def cat(dim, *xs):
     """y = the xs one after the other along `dim`"""
-    return np.concatenate(xs, axis=dim)
+    y = np.concatenate(xs, axis=dim)
+    return y if y.dtype is not float64 else promoted(y, *xs)
 
 
 @primitive
