@@ -1,161 +1,133 @@
-"""Reverse-mode differentiation: walks what the tape holds, outputs before inputs.
+"""Reverse-mode differentiation: the tape, read from its end.
 
-    L = f(g(x)):    dL/dx = dL/dy dy/dx,  one recorded call after the other, from the end
+    y = f(x), z = g(y), L = h(z):    dL/dx = dL/dz dz/dy dy/dx, one factor after the other
 
-Each vertex of the graph is visited once, when the gradients from all its uses have arrived and been
-added up: no recursion, no sorting, time linear in the number of uses. `tape.py` says what is on the
-tape and how rules are written; read it first.
+Recorded calls are visited from the latest to the earliest, each once. Whatever used its result was
+recorded after it, so the gradients from there have arrived and are added up, to gy. Its rules make
+of gy a gradient for each of its inputs, to be added up there. Those that no call is left to take
+are the gradients of the leaves. `tape.py` says what is on the tape and how rules are written;
+read it first.
 
 Sources: Linnainmaa 1970 (the method); Griewank and Walther, Evaluating Derivatives, 2nd ed. 2008.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from sys import getrefcount
+from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from . import writes
+from .gradients import fitted, owned
 from .hooks import Hook, call_hooks, check_finite, detect_anomaly, register_hook, registered
-from .modes import enable_grad, inference_mode, is_grad_enabled, mode, no_grad, set_grad_enabled
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled, tracing
+from .quiet import quiet
 from .tape import Node, Primitive, Value, Vertex, box, part, primitive, recording, vertex_of
 
 __all__ = [
-    "Hook",
-    "Primitive",
-    "backward",
-    "detect_anomaly",
-    "enable_grad",
-    "grad",
-    "inference_mode",
-    "is_grad_enabled",
-    "no_grad",
-    "primitive",
-    "recording",
-    "register_hook",
-    "set_grad_enabled",
+    "Hook", "Primitive", "backward", "detect_anomaly", "enable_grad", "grad", "inference_mode",
+    "is_grad_enabled", "no_grad", "primitive", "recording", "register_hook", "set_grad_enabled",
 ]  # fmt: skip
 
+Gradients = dict[Vertex, Any]  # each an array, or a tensor where it gets a history
 
-def _run(roots: dict[Vertex, Any], targets: Any, retain: bool, graph: bool) -> dict[Vertex, Any]:
-    """Walks from outputs to inputs, each vertex once, after all that use it.
 
-    roots    the gradient at each output
-    targets  the vertices whose gradients are asked for; None: all leaves
+@quiet  # inf and NaN are answers
+def _walk(
+    roots: Gradients, targets: Collection[Vertex] | None, retain: bool, graph: bool
+) -> Gradients:
+    """The gradients of the targets, from those of the roots; what no gradient reached is not there.
+
+    targets  None: all leaves
     retain   keep what was saved, for another walk
-    graph    gradients are tensors with a history, not arrays
+    graph    give the gradients a history
     """
-    uses = _uses(roots, targets)  # how many gradients each vertex still waits for
-    gradients = {v: g for v, g in roots.items() if v in uses}
-    ready = [v for v in gradients if uses[v] == 0]
-    found: dict[Vertex, Any] = {}
-    sums: set[Vertex] = set()
-    some, hooked, tracing = targets is not None, bool(registered), mode.tracing
-    while ready:
-        v = ready.pop()
+    calls, needed = _calls(roots, targets)
+    gradients = {v: gy for v, gy in roots.items() if v in needed}  # what has arrived so far
+    sums: set[Vertex] = set()  # whose gradient is an array made here: to add to it harms nobody
+    found: Gradients = {}
+    asked = targets or ()
+    for v in calls:
         gy = gradients.pop(v, None)
-        if hooked and gy is not None and id(v) in registered:
-            gy = call_hooks(v, gy)
-        if type(v) is not Node:
-            if not some or v in targets:
-                found[v] = gy
+        if gy is None:
             continue
-        if some and v in targets:
+        if registered and id(v) in registered:
+            gy = call_hooks(v, gy)
+        if v in asked:
             found[v] = gy
         plan = v.plan
-        pool: Sequence = ()
-        if plan.saves and gy is not None:
-            pool = _pool(v, gy, uses if some else None, retain, graph)
+        pool = _pool(v, gy, needed, retain, graph) if plan.saves else ()
         for u, rule in zip(v.inputs, plan.rules):
-            if some and u not in uses:
-                continue
-            uses[u] = n = uses[u] - 1
-            if not n:
-                ready.append(u)
-            if gy is None or (g := rule(gy, pool)) is None:
+            if u not in needed or (g := rule(gy, pool)) is None:
                 continue
             if tracing:
                 check_finite(v, plan.rules.index(rule), g)
             like: Any = u if type(u) is Node else u.data  # type: ignore[union-attr]
             if g.shape != like.shape or g.dtype is not like.dtype:
-                g = _fit(g, u, v)
+                g = fitted(g, like.shape, like.dtype, plan.name)
             so_far = gradients.get(u)
             if so_far is None:
                 gradients[u] = g
-            elif u in sums:  # an array made here, so that adding in place harms nobody
+            elif u in sums:
                 so_far += g
             else:
                 gradients[u] = so_far = so_far + g
                 if type(so_far) is ndarray and not graph:
                     sums.add(u)
+    for u, g in gradients.items():  # leaves, and targets that no other lies before
+        found[u] = call_hooks(u, g) if id(u) in registered else g
     return found
 
 
-def _uses(roots: dict[Vertex, Any], targets: Any) -> dict[Vertex, int]:
-    """How often each vertex is used on the ways from `roots` to `targets` (None: to all leaves)."""
-    if targets is None:
-        uses = dict.fromkeys(roots, 0)
-        stack = list(roots)
-        while stack:
-            for u in stack.pop().inputs:
-                if u in uses:
-                    uses[u] += 1
-                else:
-                    uses[u] = 1
-                    stack.append(u)
-        return uses
-    users: dict[Vertex, list[Vertex]] = {v: [] for v in roots}
-    stack = list(roots)
-    while stack:
-        v = stack.pop()
+def _calls(
+    roots: Collection[Vertex], targets: Collection[Vertex] | None
+) -> tuple[list[Node], set[Vertex]]:
+    """The recorded calls between targets and roots, the latest first; and, with the targets, all
+    vertices that need a gradient for it."""
+    reached, order = set(roots), list(roots)
+    for v in order:  # which grows meanwhile
         for u in v.inputs:
-            if u not in users:
-                users[u] = []
-                stack.append(u)
-            users[u].append(v)
-    leading: set[Vertex] = set()  # to a target: its gradient passes through them
-    stack = [v for v in targets if v in users]
-    while stack:
-        v = stack.pop()
-        if v not in leading:
-            leading.add(v)
-            stack.extend(users[v])
-    return {v: len(users[v]) for v in leading}
+            if u not in reached:
+                reached.add(u)
+                order.append(u)
+    calls = [v for v in order if type(v) is Node]
+    calls.sort(key=attrgetter("time"))
+    needed = reached
+    if targets is not None:
+        needed, every, calls = set(targets), calls, []
+        for call in every:
+            if not needed.isdisjoint(call.inputs):
+                needed.add(call)
+                calls.append(call)
+    calls.reverse()
+    return calls, needed
 
 
-def _pool(v: Node, gy: Any, uses: dict | None, retain: bool, graph: bool) -> Sequence:
-    """What the rules of a call take, which is let go; joint gradients only for `uses`, if given."""
+def _pool(v: Node, gy: Any, needed: set[Vertex], retain: bool, graph: bool) -> Sequence:
+    """What the rules of a call take, which is let go; of a joint rule, the gradients it makes."""
     plan, pool = v.plan, v.saved
     if pool is None:
         raise RuntimeError(
             f"backward through {plan.name} a second time, but the first let go what it had saved: "
             "say retain_graph=True there"
         )
-    if v.time != writes.now:
-        _check_unwritten(v)
+    if v.time < writes.latest and writes.written_since(v.time, pool):
+        raise RuntimeError(
+            f"{plan.name}: a value that its backward needs was written in place since"
+        )
     if not retain and (plan.output is not None or plan.extra or ndarray in map(type, pool)):
         v.saved = None  # numbers and shapes may stay
     if graph:
         pool = _with_history(v, pool)
     if plan.joint is None:
         return pool
-    used = iter([uses is None or u in uses for u in v.inputs])
+    used = iter([u in needed for u in v.inputs])
     known = {"needs": [n and next(used) for n in plan.needs], "reuse": not retain}
     gradients = plan.joint(gy, [*pool, *(known[name] for name in plan.later)])
-    return [[g for g, needed in zip(gradients, plan.needs, strict=True) if needed]]
-
-
-def _check_unwritten(v: Node) -> None:
-    """RuntimeError where something that v saved was written in place since."""
-    for saved in v.saved or ():
-        for array in saved if isinstance(saved, tuple) else (saved,):
-            if isinstance(array, ndarray) and writes.written_since(v.time, array):
-                raise RuntimeError(
-                    f"{v.plan.name}: a value that its backward needs was written in place since"
-                )
+    return [[g for g, n in zip(gradients, plan.needs, strict=True) if n]]
 
 
 def _with_history(v: Node, pool: Sequence) -> Sequence:
@@ -171,25 +143,6 @@ def _with_history(v: Node, pool: Sequence) -> Sequence:
         several = isinstance(y, tuple)
         pool[plan.output] = tuple(part(v, y, i) for i in range(len(y))) if several else box(y, v)
     return pool
-
-
-def _fit(g: Any, u: Vertex, v: Node) -> Any:
-    """Undoes the broadcasting of an input of shape u.shape, and brings g to its dtype."""
-    if g.shape != u.shape:
-        more = len(g.shape) - len(u.shape)
-        sizes = (-1,) * more + u.shape  # -1: an axis that broadcasting added
-        axes = (
-            tuple(i for i, n in enumerate(sizes) if n in (-1, 1) and n != g.shape[i])
-            if more >= 0
-            else ()
-        )
-        if more < 0 or any(n != g.shape[i] for i, n in enumerate(sizes) if i not in axes):
-            raise RuntimeError(
-                f"{v.plan.name}: a rule made a gradient of shape {g.shape} for an argument of "
-                f"shape {u.shape}"
-            )
-        g = g.sum(axis=axes, keepdims=True).reshape(u.shape)
-    return g if g.dtype == u.dtype else g.astype(u.dtype)
 
 
 # -------------------------------------------------------------------------------- for everyone
@@ -212,16 +165,14 @@ def backward(
     targets = None if inputs is None else {vertex_of(t): t for t in _several(inputs)}
     found = _differentiate(tensors, grad_tensors, targets, retain_graph, create_graph)
     for v in found:
-        leaf: Any = v if targets is None else targets[v]
-        if found[v] is None:
-            continue
-        if leaf.grad is None:
-            leaf.grad = found[v] if create_graph else box(_owned(found, v))
-        elif create_graph or leaf.grad.requires_grad:
-            leaf.grad = leaf.grad + found[v]
+        x: Any = v if targets is None else targets[v]
+        if x.grad is None:
+            x.grad = owned(found, v)
+        elif create_graph or x.grad.requires_grad:
+            x.grad = x.grad + found[v]
         else:
-            leaf.grad.data += found[v]
-            writes.written(leaf.grad.data)
+            x.grad.data += found[v]
+            writes.written(x.grad.data)
 
 
 def grad(
@@ -242,31 +193,17 @@ def grad(
     inputs = _several(inputs)
     vertices = [vertex_of(t) for t in inputs]
     found = _differentiate(outputs, grad_outputs, set(vertices), retain_graph, create_graph)
-    gradients = []
-    for k, (v, t) in enumerate(zip(vertices, inputs, strict=True)):
-        if found.get(v) is None and materialize_grads:
-            found[v] = np.zeros_like(t.data)
-        if found.get(v) is None and not allow_unused:
+    gradients: list[Any] = []
+    for k, v in enumerate(vertices):
+        if v in found:
+            gradients.append(owned(found, v))
+        elif materialize_grads:
+            gradients.append(box(np.zeros_like(inputs[k].data)))
+        elif allow_unused:
+            gradients.append(None)
+        else:
             raise RuntimeError(f"grad: the outputs do not depend on input {k}; see allow_unused")
-        kept = found.get(v) is None or isinstance(found[v], Value)
-        gradients.append(found.get(v) if kept else box(_owned(found, v)))
     return tuple(gradients)
-
-
-def _owned(found: dict[Vertex, Any], v: Vertex) -> ndarray:
-    """found[v] as an array that is nobody else's: itself, if nobody else holds it, or a copy
-
-    A rule may hand on the gradient it was given, a value that was saved, or one array twice. What
-    counts below are the references: that of `found` (or of the array to its memory), and the one in
-    the question. An array much smaller than the memory it is a view of would keep all of that.
-    """
-    if type(found[v]) is not ndarray or getrefcount(found[v]) > 2:
-        return np.array(found[v])
-    g = found[v]
-    alone = g.base is None or (type(g.base) is ndarray and getrefcount(g.base) == 2)
-    memory = g if g.base is None else g.base
-    whole = g.flags.forc and memory.flags.owndata and 4 * memory.nbytes <= 5 * g.nbytes
-    return g if alone and whole and g.flags.writeable else np.array(g)
 
 
 def _several(tensors: Any) -> Sequence:
@@ -275,13 +212,13 @@ def _several(tensors: Any) -> Sequence:
 
 def _differentiate(
     tensors: Any, gradients: Any, targets: Any, retain: bool | None, graph: bool
-) -> dict[Vertex, Any]:
-    """Checks the outputs and their gradients, then runs."""
+) -> Gradients:
+    """Checks the outputs and their gradients, then walks."""
     tensors = _several(tensors)
     gradients = [None] * len(tensors) if gradients is None else _several(gradients)
     if len(tensors) != len(gradients):
         raise ValueError(f"{len(tensors)} outputs, but {len(gradients)} gradients for them")
-    roots: dict[Vertex, Any] = {}
+    roots: Gradients = {}
     for t, g in zip(tensors, gradients, strict=True):
         v = vertex_of(t)
         if g is None:
@@ -290,12 +227,12 @@ def _differentiate(
                     f"backward from an output of shape {t.shape} needs its gradient: only for a "
                     "single element is it 1 without saying"
                 )
-            g = np.ones_like(t.data)
+            g = np.array(1, t.dtype).reshape(t.shape)
         data: Any = np.asarray(g.data if isinstance(g, Value) else g, t.dtype)
         if data.shape != t.shape:
             raise ValueError(f"an output of shape {t.shape} has a gradient of shape {data.shape}")
         if graph:
             data = g if isinstance(g, Value) else box(data)
         roots[v] = roots[v] + data if v in roots else data
-    with set_grad_enabled(graph), np.errstate(all="ignore"):  # inf and NaN are answers, as in C
-        return _run(roots, targets, graph if retain is None else retain, graph)
+    with enable_grad() if graph else no_grad():
+        return _walk(roots, targets, graph if retain is None else retain, graph)

@@ -34,21 +34,20 @@ class Context:
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._saved: tuple[Value | None, ...] = ()
-        self._time = 0  # of the writes in place
+        self._time = 0  # when they were saved
         self._materialize = True
         self._outputs: list[tuple] = []  # each as forward made it, and with its history
 
     def save_for_backward(self, *tensors: Value | None) -> None:
         """Keeps inputs or outputs; writing to one in place afterwards is caught."""
         self._saved = tensors
-        self._time = writes.now
+        self._time = writes.tick()
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved; raises RuntimeError if it was written in place since."""
-        for t in self._saved:
-            if t is not None and writes.written_since(self._time, t.data):
-                raise RuntimeError("a tensor saved for backward was written in place since")
+        if writes.written_since(self._time, [t.data for t in self._saved if t is not None]):
+            raise RuntimeError("a tensor saved for backward was written in place since")
         recorded = {id(made): y for made, y in self._outputs}
         return tuple(recorded.get(id(t), t) for t in self._saved)
 

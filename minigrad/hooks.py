@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .modes import mode
+from .modes import tracing
 from .tape import Node, Value, Vertex, box, origins, vertex_of
 
 # By the id of a vertex: a weak dictionary would ask whether two tensors are equal, elementwise.
@@ -54,11 +54,11 @@ def detect_anomaly() -> Iterator[None]:
     It names the operation, the line of source that called it (when that ran within it, too), the
     place and value of the first such element. Slow.
     """
-    before, mode.tracing = mode.tracing, True
+    tracing.append(None)
     try:
         yield
     finally:
-        mode.tracing = before
+        tracing.pop()
 
 
 def check_finite(v: Node, k: int, g: Any) -> None:

@@ -35,7 +35,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import writes
-from .modes import mode
+from .modes import mode, tracing
 
 # ------------------------------------------------------------------------------ what is recorded
 
@@ -99,7 +99,7 @@ class Node:
     plan: Plan  # which rules will run
     inputs: list[Vertex]  # where their gradients go
     saved: Sequence | None  # the pool that the rules take from; None once it was let go
-    time: int  # of the clock of writes in place, when the call was recorded
+    time: int  # when the call was recorded: see writes.py
     shape: Any  # of the output; None if it has several
     dtype: Any
 
@@ -237,6 +237,8 @@ class Primitive:
             return finish(3 if x.requires_grad else 2, (x,), [x.data], forward(x.data))
 
         def two(a: Any, b: Any, /) -> Any:
+            if type(a) is ndarray and type(b) is ndarray:
+                return forward(a, b)
             wanted, x, y = 0, a, b
             if isinstance(a, Value):
                 wanted, x = 5 if a.requires_grad else 4, a.data
@@ -270,7 +272,19 @@ class Primitive:
         plan = self._plans.get(wanted) or self._plan(wanted)
         if type(y) is not ndarray and type(y) is not tuple:
             y = np.asarray(y)
-        node = _record(plan, args, pool, y, extra) if plan.inputs and mode.recording else None
+        node = None
+        if plan.inputs and mode.recording:
+            node = _new(Node)
+            node.plan = plan
+            node.time = writes.tick()
+            node.inputs = inputs = []
+            for i in plan.inputs:
+                a = args[i]
+                inputs.append(a.node or a)
+            node.shape, node.dtype = (y.shape, y.dtype) if type(y) is ndarray else (None, None)
+            node.saved = _kept(plan, pool, y, extra) if plan.saves else ()
+            if tracing:
+                origins[node] = _caller()
         if type(y) is tuple:
             return tuple([part(node, y, i) for i in range(len(y))])
         return box(y, node)
@@ -313,33 +327,19 @@ def _pick(i: int) -> Callable:
     return lambda gy, pool: pool[-1][i]
 
 
-def _record(plan: Plan, args: Sequence, pool: list, y: Any, extra: Any) -> Node:
-    """The node of a call: of its pool, the arguments so far, it keeps what the rules name."""
-    node = _new(Node)
-    node.plan = plan
-    node.inputs = inputs = []
-    for i in plan.inputs:
-        a = args[i]
-        inputs.append(a.node or a)
-    node.shape, node.dtype = (y.shape, y.dtype) if type(y) is ndarray else (None, None)
-    node.time = writes.now
-    if plan.saves:
-        node.saved = pool
-        for at in plan.shapes:
-            pool.append(
-                [np.shape(v) for v in pool[at]] if isinstance(at, slice) else np.shape(pool[at])
-            )
-        if plan.output is not None:
-            pool.append(y)
-        if plan.extra:
-            pool.append(extra)
-        for i in plan.dropped:
-            pool[i] = None
-    else:
-        node.saved = ()
-    if mode.tracing:
-        origins[node] = _caller()
-    return node
+def _kept(plan: Plan, pool: list, y: Any, extra: Any) -> list:
+    """The pool of a call, its arguments so far, with what else the rules name and nothing more."""
+    for at in plan.shapes:
+        pool.append(
+            [np.shape(v) for v in pool[at]] if isinstance(at, slice) else np.shape(pool[at])
+        )
+    if plan.output is not None:
+        pool.append(y)
+    if plan.extra:
+        pool.append(extra)
+    for i in plan.dropped:
+        pool[i] = None
+    return pool
 
 
 # Where in the user's source a call stands: only what was recorded within detect_anomaly().
@@ -372,7 +372,7 @@ def part(node: Node | None, y: tuple, i: int) -> Any:
         return box(array)
     vertex = _new(Node)
     vertex.plan, vertex.inputs, vertex.saved = _PARTS, [node], (i, len(y))
-    vertex.time, vertex.shape, vertex.dtype = node.time, array.shape, array.dtype
+    vertex.time, vertex.shape, vertex.dtype = writes.tick(), array.shape, array.dtype
     return box(array, vertex)
 
 

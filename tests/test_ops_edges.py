@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import quiet
 from minigrad.nn import functional as F
 from minigrad.nn.utils.rnn import pad_sequence
-from minigrad.ops import quiet
 
 INF, NAN = math.inf, math.nan
 ONE_HOT = mg.tensor([[1.0, 0.0]], mg.float64)

@@ -89,6 +89,53 @@ def test_one_to_many_learns_to_count_down():
     assert ((model(x, 5) - target) ** 2).mean().item() < before / 10
 
 
+def test_one_to_many_writes_symbols_that_it_reads_again():
+    """Each of three classes is a word; a letter alone does not say which word goes on how."""
+    words = np.array([[0, 1, 0, 2], [0, 2, 2, 1], [1, 0, 0, 2]]).T  # (T, B)
+    target, x = F.one_hot(words, 3).float(), mg.eye(3)
+    model = nn.OneToMany(3, 16, 3, feedback=lambda y: F.one_hot(y.argmax(-1), 3).float())
+
+    def loss():
+        return F.cross_entropy(model(x, 4, target).reshape(-1, 3), words.ravel())
+
+    assert learn(model, loss, 120, 0.03) < 0.1
+    assert model(x, 4).argmax(-1).tolist() == words.tolist()
+
+
+def test_one_to_many_feeds_back_what_feedback_makes_of_an_output():
+    model, x = nn.OneToMany(2, 3, 4, feedback=nn.Softmax(-1)), mg.randn(5, 2)
+    h, y, expected = model.start(x).tanh(), mg.zeros(5, 4), []
+    for _ in range(3):
+        h = model.cell(y, h)
+        expected.append(model.head(h))
+        y = expected[-1].softmax(-1)
+    np.testing.assert_array_equal(model(x, 3).data, mg.stack(expected).data)
+    target = mg.randn(3, 5, 4)  # stands for what feedback makes: it goes in as it is
+    h, y = model.start(x).tanh(), mg.zeros(5, 4)
+    for t in range(3):
+        h = model.cell(y, h)
+        np.testing.assert_array_equal(model(x, 3, target)[t].data, model.head(h).data)
+        y = target[t]
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "message"),
+    [
+        ({"feedback": "softmax"}, None, "OneToMany: feedback must be a function, got 'softmax'"),
+        ({}, (mg.ones(5, 2), 0), "OneToMany: steps must be at least 1, got 0"),
+        ({}, (mg.ones(2), 3), r"OneToMany: expected input \(B, 2\), got shape \(2,\)"),
+        ({}, (mg.ones(5, 3), 3), r"OneToMany: expected input \(B, 2\), got shape \(5, 3\)"),
+        ({}, (mg.ones(5, 2), 3, mg.ones(2, 5, 4)),
+         r"OneToMany: expected target of shape \(T, B, O\) = \(3, 5, 4\), got \(2, 5, 4\)"),
+        ({"feedback": lambda y: y.argmax(-1)}, (mg.ones(5, 2), 3),
+         r"OneToMany: feedback made shape \(5,\) of an output of \(5, 4\): expected that again"),
+    ],
+)  # fmt: skip
+def test_one_to_many_says_what_it_wants(options, given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        nn.OneToMany(2, 3, 4, **options)(*given)
+
+
 STOP, START = 4, 5
 
 

@@ -13,13 +13,14 @@ SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 DOC = PACKAGE.parent / "docs" / "operations.md"
 
 # Each room, and the rooms it may import from: downwards only.
-ENGINE = {"tape", "hooks", "autograd", "kernels", "dtypes", "writes"}
+ENGINE = {"tape", "hooks", "autograd", "kernels", "dtypes", "quiet", "writes"}
 OPS = {*ENGINE, "ops"}
 TENSOR = {*OPS, "methods", "printing", "tensor"}
 BELOW = {
     "modes": set(), "writes": set(), "tape": {"modes", "writes"}, "dtypes": set(),
-    "kernels": {"kernels"}, "hooks": {"modes", "tape"},
-    "autograd": {"hooks", "modes", "tape", "writes"}, "function": {"modes", "tape", "writes"},
+    "quiet": set(), "kernels": {"kernels"}, "hooks": {"modes", "tape"}, "gradients": {"tape"},
+    "autograd": {"gradients", "hooks", "modes", "quiet", "tape", "writes"},
+    "function": {"modes", "tape", "writes"},
     "config": {"kernels"}, "ops": OPS, "methods": {*OPS, "methods"}, "printing": {"dtypes"},
     "tensor": TENSOR, "creation": TENSOR, "functions": TENSOR, "derivatives": TENSOR,
     "gradcheck": {*TENSOR, "derivatives", "functions"},
@@ -63,7 +64,7 @@ def test_imports_go_downwards_and_stand_at_the_top(path):
 def test_the_rule_sees_what_is_imported():
     assert {name for name, _ in imports(PACKAGE / "printing.py")} == {"dtypes"}
     found = {name for name, _ in imports(PACKAGE / "ops" / "linalg.py")}
-    assert found == {"kernels", "autograd", "dtypes", "ops"}
+    assert found == {"kernels", "autograd", "dtypes", "ops", "quiet"}
 
 
 # -------------------------------------------------------------------------------- what is listed

@@ -37,6 +37,30 @@ def test_no_grad_records_nothing_as_block_and_decorator():
     assert mg.is_grad_enabled()
 
 
+def test_set_grad_enabled_holds_from_the_call_on_or_for_a_block():
+    try:
+        mg.set_grad_enabled(False)
+        assert not mg.is_grad_enabled()
+        with mg.set_grad_enabled(True):
+            assert mg.is_grad_enabled()
+        assert not mg.is_grad_enabled()
+    finally:
+        mg.set_grad_enabled(True)
+    with mg.set_grad_enabled(False):
+        assert not mg.is_grad_enabled()
+    assert mg.is_grad_enabled()
+
+    @mg.set_grad_enabled(False)
+    def recording():
+        return mg.is_grad_enabled()
+
+    assert mg.is_grad_enabled()
+    assert [recording(), recording()] == [False, False]
+    assert mg.is_grad_enabled()
+    mg.no_grad()  # entered nowhere: no effect
+    assert mg.is_grad_enabled()
+
+
 def test_detach_cuts_the_graph_and_shares_memory():
     x = leaf(2.0)
     y = x * 3

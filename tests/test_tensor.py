@@ -226,3 +226,24 @@ def test_making():
         mg.from_numpy([1.0])
     with pytest.raises(TypeError, match="int64"):
         mg.tensor([1], requires_grad=True)
+
+
+# -------------------------------------------------------------------------------------- dtypes
+
+
+def test_alpha_multiplies_a_plain_number():
+    x = mg.tensor([1, 2])
+    assert x.add(1, alpha=3).tolist() == [4, 5]
+    assert x.add(1, alpha=3).dtype == np.int64
+    assert mg.sub(mg.tensor([1.0, 2.0]), 1, alpha=2).tolist() == [-1, 0]
+    assert mg.add(mg.tensor([1.0, 2.0]), 2, alpha=0.5).dtype == np.float32
+
+
+@pytest.mark.parametrize("join", [mg.cat, mg.stack])
+def test_what_is_joined_has_the_dtype_of_a_sum(join):
+    whole, single = mg.tensor([1, 2]), mg.tensor([0.5, 1.5], requires_grad=True)
+    assert join([whole, single]).dtype == np.float32
+    assert join([whole, single.double()]).dtype == np.float64
+    assert join([whole, whole > 1]).dtype == np.int64
+    join([whole, single]).sum().backward()
+    assert single.grad.dtype == np.float32

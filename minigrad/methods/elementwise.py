@@ -27,11 +27,11 @@ class Elementwise(Value):
 
     def add(self, other: Operand, *, alpha: Number = 1) -> Tensor:
         """y = x + alpha other"""
-        return elementwise.add(self, other if alpha == 1 else elementwise.mul(other, alpha))
+        return elementwise.add(self, _times(other, alpha))
 
     def sub(self, other: Operand, *, alpha: Number = 1) -> Tensor:
         """y = x - alpha other"""
-        return elementwise.sub(self, other if alpha == 1 else elementwise.mul(other, alpha))
+        return elementwise.sub(self, _times(other, alpha))
 
     def mul(self, other: Operand) -> Tensor:
         """y = x other"""
@@ -311,3 +311,11 @@ class Elementwise(Value):
     def bool(self) -> Tensor:
         """y = (x != 0)"""
         return self.astype(np.bool_)
+
+
+def _times(other: Operand, alpha: Number) -> Operand:
+    """alpha other: of a plain number a plain number, which leaves the dtype to x."""
+    if alpha == 1:
+        return other
+    plain = isinstance(other, builtins.float | builtins.int)
+    return other * alpha if plain else elementwise.mul(other, alpha)

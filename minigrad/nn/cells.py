@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from .layers import parameter, positive
 from .module import Module, Parameter
 
 State = tuple[Any, ...]
+Next = TypeVar("Next")  # the next state as it is returned: h, or (h, c)
 
 
 def zoned(old: Any, new: Any, p: float, training: bool) -> Any:
@@ -51,7 +52,7 @@ def dropped(h: Any, drop: Any) -> Any:
     return h if drop is None else drop * h
 
 
-class Cell(Module):
+class Cell(Module, Generic[Next]):
     """What the cells share: parameters, checks, and the options that change no equation.
 
     weight_ih (gH, I), weight_hh (gH, H or P), bias_ih and bias_hh (gH): U(-s, s), s = 1/sqrt(H).
@@ -165,7 +166,7 @@ class Cell(Module):
 
     # -- the cell by itself
 
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
+    def forward(self, input: Tensor, hx: Any = None) -> Next:
         """One step: input (B, I) or (I) and hx -> h', or (h', c'); hx None stands for zeros"""
         name = type(self).__name__
         check_input(name, input, self.input_size, self.weight_ih.dtype, (1, 2))
@@ -178,7 +179,7 @@ class Cell(Module):
             state = states_of(name, hx, len(sizes))
             for letter, s, shape in zip("hc", state, shapes, strict=False):
                 check_state(name, letter, s, shape, "(N, H)", input)
-        new = self.advance(self.drive(input), state)
+        new: Any = self.advance(self.drive(input), state)
         return new[0] if single else new
 
     def extra_repr(self) -> str:
@@ -186,7 +187,7 @@ class Cell(Module):
         return f"{self.input_size}, {self.hidden_size}{bias}"
 
 
-class RNNCell(Cell):
+class RNNCell(Cell[Tensor]):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu
 
     x (B, I) or (I), h (B, H) or (H). Source: Elman, Finding structure in time, 1990.
@@ -216,7 +217,7 @@ class RNNCell(Cell):
         return (act(self._clipped(wx + self._recur(h, drop))),)
 
 
-class LSTMCell(Cell):
+class LSTMCell(Cell[tuple[Tensor, Tensor]]):
     """i = sigma(W_ii x + b_ii + W_hi h + b_hi)   input gate       rows of W, U, b: i f g o
     f = sigma(W_if x + b_if + W_hf h + b_hf)   forget gate
     g = tanh (W_ig x + b_ig + W_hg h + b_hg)   candidate
@@ -294,7 +295,7 @@ class LSTMCell(Cell):
         )
 
 
-class GRUCell(Cell):
+class GRUCell(Cell[Tensor]):
     """r = sigma(W_ir x + b_ir + W_hr h + b_hr)       reset gate       rows of W, U, b: r z n
     z = sigma(W_iz x + b_iz + W_hz h + b_hz)       update gate
     n = tanh (W_in x + b_in + r (W_hn h + b_hn))   candidate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,21 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
+if TYPE_CHECKING:  # module(...) takes and returns what its own class's `forward` does
+    P = ParamSpec("P")
+    Result = TypeVar("Result", covariant=True)
+
+    class _Computes(Protocol[P, Result]):
+        def forward(self, *args: P.args, **kwargs: P.kwargs) -> Result: ...
+
+    class _Called(Generic[P, Result]):
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result: ...
+
+    class _Call:
+        def __get__(self, module: _Computes[P, Result], kind: Any) -> _Called[P, Result]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # for a module as a Callable
+
+
 _FORGOTTEN = "{0}.__init__ must call super().__init__() before it sets parts"
 
 
@@ -72,18 +87,22 @@ class Module:
         """What the module computes; `module(...)` calls it."""
         raise TypeError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._forward_hooks or self._forward_pre_hooks):
-            return self.forward(*args, **kwargs)
-        for hook in list(self._forward_pre_hooks.values()):
-            new = hook(self, args)
-            if new is not None:
-                args = new if isinstance(new, tuple) else (new,)
-        y = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            new = hook(self, args, y)
-            y = y if new is None else new
-        return y
+    if TYPE_CHECKING:
+        __call__ = _Call()
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if not (self._forward_hooks or self._forward_pre_hooks):
+                return self.forward(*args, **kwargs)
+            for hook in list(self._forward_pre_hooks.values()):
+                new = hook(self, args)
+                if new is not None:
+                    args = new if isinstance(new, tuple) else (new,)
+            y = self.forward(*args, **kwargs)
+            for hook in list(self._forward_hooks.values()):
+                new = hook(self, args, y)
+                y = y if new is None else new
+            return y
 
     def register_forward_pre_hook(self, hook: Callable) -> Hook:
         """hook(module, args) runs before forward; what it returns, if not None, replaces args."""

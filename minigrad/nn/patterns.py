@@ -11,6 +11,7 @@ Letters: T steps, B batch, V symbols, E embedding, H hidden units.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from minigrad.tensor import Tensor
 from . import functional as F
 from .attention import Attention
 from .cells import GRUCell
-from .layers import Embedding, Linear
+from .layers import Embedding, Linear, positive
 from .module import Module
 from .recurrent import GRU, LSTM, RNN
 from .sequence import PackedSequence, length_mask
@@ -62,25 +63,59 @@ class ManyToMany(Module):
 
 
 class OneToMany(Module):
-    """h_0 = tanh(W x),  h_t = GRU(y_{t-1}, h_{t-1}),  y_t = head(h_t),  y_0 = 0
+    """h_0 = tanh(W x),  h_t = GRU(feedback(y_{t-1}), h_{t-1}),  y_t = head(h_t); first 0 is fed
 
-    (B, I) -> (T, B, O). With `target` (T, B, O), y_{t-1} is the target's: teacher forcing.
+    (B, I) -> (T, B, O). feedback: a function, or module, (B, O) -> (B, O); None: y as it is, for a
+    sequence of values. For symbols, whose scores y are, say which was written:
+    `feedback=lambda y: nn.functional.one_hot(y.argmax(-1), O).float()`.
+    With `target` (T, B, O), this is fed in place of feedback(y): teacher forcing.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        feedback: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
+        if not (feedback is None or callable(feedback)):
+            raise TypeError(f"OneToMany: feedback must be a function, got {feedback!r}")
         self.start = Linear(input_size, hidden_size)
         self.cell = GRUCell(output_size, hidden_size)
         self.head = Linear(hidden_size, output_size)
+        self.feedback = feedback
 
     def forward(self, input: Tensor, steps: int, target: Tensor | None = None) -> Tensor:
-        h, outputs = self.start(input).tanh(), []
-        y = zeros(input.shape[0], self.head.out_features, dtype=input.dtype)
+        I, O = self.start.in_features, self.head.out_features
+        positive("OneToMany", steps=steps)
+        if input.ndim != 2 or input.shape[1] != I:
+            raise ValueError(f"OneToMany: expected input (B, {I}), got shape {input.shape}")
+        size = (input.shape[0], O)
+        if target is not None and (target.shape[1:] != size or len(target) < steps):
+            raise ValueError(
+                f"OneToMany: expected target of shape (T, B, O) = {(steps, *size)}, "
+                f"got {target.shape}"
+            )
+        h, fed, outputs = self.start(input).tanh(), zeros(*size, dtype=input.dtype), []
         for t in range(steps):
-            h = self.cell(y, h)
+            h = self.cell(fed, h)
             outputs.append(self.head(h))
-            y = outputs[-1] if target is None else target[t]
+            fed = self._fed(outputs[-1]) if target is None else target[t]
         return stack(outputs)
+
+    def _fed(self, y: Tensor) -> Tensor:
+        """What the next step takes of this one's output y (B, O)."""
+        if self.feedback is None:
+            return y
+        fed = self.feedback(y)
+        if fed.shape != y.shape:
+            raise ValueError(
+                f"OneToMany: feedback made shape {fed.shape} of an output of {y.shape}: expected "
+                "that again"
+            )
+        return fed
 
 
 class EncoderDecoder(Module):

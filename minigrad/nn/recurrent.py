@@ -24,13 +24,13 @@ from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init
-from .cells import Cell, GRUCell, LSTMCell, RNNCell, State
+from .cells import Cell, GRUCell, LSTMCell, Next, RNNCell, State
 from .container import ModuleList
 from .inference import unrecorded
 from .layers import positive
 from .module import Module
 from .sequence import PackedSequence
-from .unroll import Layered, unroll
+from .unroll import Layered, Sequences, unroll
 
 DEFAULTS = {  # what `repr` leaves out
     "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
@@ -40,7 +40,7 @@ DEFAULTS = {  # what `repr` leaves out
 }  # fmt: skip
 
 
-class RNNBase(Layered):
+class RNNBase(Layered[Next]):
     """What RNN, LSTM and GRU share; shapes, hx and mask are those of `Layered`.
 
     Parameters of layer k: weight_ih_lk (gH, I or D*H), weight_hh_lk (gH, H), bias_ih_lk and
@@ -129,7 +129,9 @@ class RNNBase(Layered):
         output, last = unroll(cell, x, state, None, batch_sizes)
         return output, *last
 
-    def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, input: Sequences, hx: Any = None, *, mask: Any = None
+    ) -> tuple[Sequences, Next]:
         found = unrecorded(self, input, hx) if mask is None else None
         return super().forward(input, hx, mask=mask) if found is None else found
 
@@ -206,7 +208,7 @@ class RNNBase(Layered):
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *given])
 
 
-class RNN(RNNBase):
+class RNN(RNNBase[Tensor]):
     """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), or relu: see RNNCell and RNNBase
 
     Source: Elman, Finding structure in time, 1990.
@@ -230,7 +232,7 @@ class RNN(RNNBase):
         self.fused = partial(recurrent.rnn, nonlinearity=nonlinearity)
 
 
-class LSTM(RNNBase):
+class LSTM(RNNBase[tuple[Tensor, Tensor]]):
     """i, f, o = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), g = tanh(same); rows: i f g o
     c_t = f c_{t-1} + i g,  h_t = o tanh(c_t);  hx = (h_0, c_0): see LSTMCell and RNNBase
 
@@ -257,7 +259,7 @@ class LSTM(RNNBase):
         self.proj_size = proj_size
 
 
-class GRU(RNNBase):
+class GRU(RNNBase[Tensor]):
     """r, z = sigma(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), rows in order r z n
     n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)),  h_t = (1 - z) n + z h_{t-1}
 
@@ -283,7 +285,7 @@ class GRU(RNNBase):
         self.fused = partial(recurrent.gru, reset_after=reset_after)
 
 
-class Recurrent(Layered):
+class Recurrent(Layered[Any]):
     """state_t = cell(x_t, state_{t-1}): a layer of any cell, shapes and options as in `Layered`
 
     cell: a module that takes (x (B, I), state) to the next state, a tensor (B, S) or a tuple of

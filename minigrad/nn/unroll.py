@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -24,10 +24,12 @@ from minigrad.tensor import Tensor
 
 from . import functional as F
 from .bptt import checkpoint as recomputed
-from .cells import Cell, State, check_input, check_state, states_of
+from .cells import Cell, Next, State, check_input, check_state, states_of
 from .layers import parameter, positive
 from .module import Module
 from .sequence import PackedSequence, packed_rows
+
+Sequences = TypeVar("Sequences", Tensor, PackedSequence)  # the output has the form of the input
 
 
 def unroll(
@@ -69,7 +71,7 @@ def _unrolled(cell: Any, x: Any, state: State, drop: Any) -> tuple[Any, State]:
     return stack(outputs), state
 
 
-class Layered(Module):
+class Layered(Module, Generic[Next]):
     """Layers of recurrent cells, in one direction or both; subclasses say what runs over a block.
 
     input (T, B, I), or (B, T, I) with batch_first, or (T, I) without a batch, or a PackedSequence.
@@ -142,9 +144,12 @@ class Layered(Module):
 
     # -- the whole
 
-    def forward(self, input: Any, hx: Any = None, *, mask: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, input: Sequences, hx: Any = None, *, mask: Any = None
+    ) -> tuple[Sequences, Next]:
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, mask)
+        last: Any
         x, batched = self._checked(input)  # (T, B, I)
         T, B = x.shape[0], x.shape[1]
         state = self._states(hx, x, B, batched)
@@ -158,7 +163,7 @@ class Layered(Module):
             x = transpose(x, 0, 1)
         return x, last[0] if self.single else last
 
-    def _forward_packed(self, input: PackedSequence, hx: Any, mask: Any) -> tuple[Any, Any]:
+    def _forward_packed(self, input: PackedSequence, hx: Any, mask: Any) -> tuple[Any, Next]:
         if mask is not None:
             raise ValueError(f"{type(self).__name__}: a packed input has no steps to mask")
         check_input(type(self).__name__, input.data, self.input_size, self.dtype, (2, 2))
@@ -166,6 +171,7 @@ class Layered(Module):
         state = self._states(hx, input.data, int(sizes[0]), True)
         if order is not None:
             state = tuple(s[:, order.data] for s in state)
+        last: Any
         x, last = self._layers(input.data, state, sizes)
         if input.unsorted_indices is not None:
             last = tuple(s[:, input.unsorted_indices.data] for s in last)

@@ -9,9 +9,9 @@ import numpy as np
 
 from minigrad.autograd import primitive
 from minigrad.dtypes import floating
+from minigrad.quiet import quiet
 
 from .elementwise import abs, erf, expm1, sigmoid, tanh, where
-from .quiet import quiet
 
 
 @primitive

@@ -17,8 +17,7 @@ import numpy as np
 from minigrad import kernels
 from minigrad.autograd import primitive
 from minigrad.dtypes import float64, floating, promoted
-
-from .quiet import quiet
+from minigrad.quiet import quiet
 
 # ---------------------------------------------------------------------------- arithmetic
 

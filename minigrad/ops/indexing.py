@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import primitive
-
-from .quiet import quiet
+from minigrad.quiet import quiet
 
 # -------------------------------------------------------------------------------- x[index]
 

@@ -12,8 +12,8 @@ import numpy as np
 from minigrad import kernels
 from minigrad.autograd import primitive
 from minigrad.dtypes import float32, float64, promoted
+from minigrad.quiet import quiet
 
-from .quiet import quiet
 from .reduction import sum
 from .shape import broadcast_to, diagonal, permute, reshape
 

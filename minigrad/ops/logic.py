@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.autograd import primitive
-
-from .quiet import quiet
+from minigrad.quiet import quiet
 
 
 @primitive

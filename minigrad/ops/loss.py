@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.autograd import primitive
+from minigrad.quiet import quiet
 
 from .elementwise import log, log1p, maximum
-from .quiet import quiet
 
 
 @primitive

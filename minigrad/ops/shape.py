@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import primitive
+from minigrad.dtypes import float64, promoted
+from minigrad.quiet import quiet
 
 from .elementwise import where
 from .indexing import getitem
-from .quiet import quiet
 
 
 @primitive
@@ -31,6 +32,14 @@ def permute(x, dims):
 def broadcast_to(x, shape):
     """y = x repeated along new axes and those of size 1; the engine sums the gradient back"""
     return np.broadcast_to(x, shape)
+
+
+@primitive
+def repeated(x, shape):
+    """y = broadcast_to(x, shape), in order in memory of its own, as the kernels take it"""
+    y = np.empty(shape, x.dtype)
+    y[...] = x
+    return y
 
 
 @primitive
@@ -82,7 +91,8 @@ def fold(g, dim, step, shape):
 @primitive
 def cat(dim, *xs):
     """y = the xs one after the other along `dim`"""
-    return np.concatenate(xs, axis=dim)
+    y = np.concatenate(xs, axis=dim)
+    return y if y.dtype is not float64 else promoted(y, *xs)
 
 
 @primitive
@@ -94,6 +104,7 @@ def split(x, sizes, dim):
 reshape.rules(x=lambda gy, x_shape: reshape(gy, x_shape))
 permute.rules(x=lambda gy, dims: permute(gy, tuple(np.argsort(dims))))
 broadcast_to.rules(x=lambda gy: gy)
+repeated.rules(x=lambda gy: gy)
 alias.rules(x=lambda gy: gy)
 flip.rules(x=lambda gy, dims: flip(gy, dims))
 roll.rules(x=lambda gy, shifts, dims: roll(gy, tuple(-n for n in shifts), dims))
