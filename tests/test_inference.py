@@ -145,7 +145,6 @@ def test_which_way_a_call_goes():
         for layer in (
             nn.GRU(3, 4, 2, dropout=0.5),
             nn.GRU(3, 4, recurrent_dropout=0.5),
-            nn.GRU(3, 4, bidirectional=True),
             nn.GRU(3, 4, zoneout=0.5),
             nn.GRU(3, 4, learn_h0=True),
         ):

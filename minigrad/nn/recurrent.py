@@ -58,6 +58,8 @@ class RNNBase(Layered):
     _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs
     # (x, states, weights, composed, batch_sizes) -> output and states; None: composed
     fused: Callable | None
+    kernel: tuple[str, bool]  # its name and option, for `kernels.panels`
+    kept: Any = None  # its weights, packed: see inference.py
 
     def __init__(
         self,
@@ -135,10 +137,9 @@ class RNNBase(Layered):
 
     def plain(self) -> bool:
         """Whether a call is one kernel after the other, as far as the layer can tell."""
-        dropped = self.training and (self.dropout or self.recurrent_dropout)
-        if dropped or self.bidirectional or type(self).block is not RNNBase.block:
+        if self.training and (self.dropout or self.recurrent_dropout):
             return False
-        return self.fuses(None)
+        return type(self).block is RNNBase.block and self.fuses(None)
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
@@ -228,6 +229,7 @@ class RNN(RNNBase):
                          bidirectional, nonlinearity=nonlinearity, **options)  # fmt: skip
         self.nonlinearity = nonlinearity
         self.fused = partial(recurrent.rnn, nonlinearity=nonlinearity)
+        self.kernel = "rnn", nonlinearity == "relu"
 
 
 class LSTM(RNNBase):
@@ -239,6 +241,7 @@ class LSTM(RNNBase):
     """
 
     fused = staticmethod(recurrent.lstm)
+    kernel = "lstm", False
 
     def __init__(
         self,
@@ -281,6 +284,7 @@ class GRU(RNNBase):
         super().__init__(GRUCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
                          bidirectional, reset_after=reset_after, **options)  # fmt: skip
         self.fused = partial(recurrent.gru, reset_after=reset_after)
+        self.kernel = "gru", reset_after
 
 
 class Recurrent(Layered):
