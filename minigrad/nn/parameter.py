@@ -51,6 +51,16 @@ class Parameter(Tensor):
         _slot.__set__(self, array)
         self.seal = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
+        return array_of(self).shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """numpy's dtype of the elements."""
+        return array_of(self).dtype
+
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
@@ -67,12 +77,10 @@ def sealed(tensors: Sequence[Any]) -> list[object] | None:
     of someone already. (A bare address of it, kept as a number, is no concern of ours.)
     """
     for p in tensors:
-        if type(p) is not Parameter:
-            return None
-        if p.seal is None:
+        if type(p) is Parameter and p.seal is None:  # a subclass might have another `data`
             p.seal = object()
     seals: Any = seals_of(tensors)  # before anyone is looked for: see `data`
-    return seals if None not in seals and all(_alone(p) for p in tensors) else None
+    return None if None in seals or not all(_alone(p) for p in tensors) else seals
 
 
 def _alone(p: Parameter) -> bool:
