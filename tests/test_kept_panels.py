@@ -22,7 +22,7 @@ from test_inference import KINDS, made
 import minigrad as mg
 from minigrad import kernels, nn, optim
 from minigrad.autograd import Value
-from minigrad.nn.parameter import Parameter, array_of, sealed, seals_of
+from minigrad.nn.parameter import Parameter, array_of, sealed
 
 pytestmark = pytest.mark.skipif(
     kernels.config()["backend"] != "c", reason="numpy multiplies with the weights as they are"
@@ -268,9 +268,9 @@ def optimised(kind, **options):
 
 AFTER = [
     element, all_at_once, another_array, another_array_unseen, tensors, item_of_a_bias, filled,
-    zeroed, added_to, detached, numpys_view_of_it, as_numpy, a_view, a_transposed_view, initialised, drawn_anew,
-    loaded, state_dict, applied, replaced, replaced_in_vars, by_another_layers, a_bias_less,
-    tied, in_float64, to_and_fro, of_a_copy, through_a_capsule,
+    zeroed, added_to, detached, numpys_view_of_it, as_numpy, a_view, a_transposed_view,
+    initialised, drawn_anew, loaded, state_dict, applied, replaced, replaced_in_vars,
+    by_another_layers, a_bias_less, tied, in_float64, to_and_fro, of_a_copy, through_a_capsule,
     a_tensor_instead, optimised(optim.SGD), optimised(optim.SGD, momentum=0.9),
     optimised(optim.Adam), optimised(optim.AdamW), optimised(optim.RMSprop),
     optimised(optim.Adagrad),
@@ -656,12 +656,12 @@ def test_threads_share_a_layer_that_changes():
 def test_a_seal_breaks_with_whoever_asks_for_the_array():
     p, q = Parameter(mg.zeros(3)), Parameter(mg.zeros(3)[1:].clone())
     seals = sealed([p, q])
-    assert seals == seals_of([p, q]) == sealed([p, q])
+    assert seals == (p.seal, q.seal) == sealed([p, q])
     assert None not in seals
     p.grad, p.requires_grad = mg.zeros(3), False
-    assert seals_of([p, q]) == seals
+    assert (p.seal, q.seal) == seals
     p.detach()
-    assert seals_of([p, q]) == [None, seals[1]]
+    assert (p.seal, q.seal) == (None, seals[1])
     assert sealed([p])[0] is not seals[0]
 
 
@@ -718,4 +718,4 @@ def test_one_who_has_just_asked_is_seen_while_another_seals():
     assert len(taken) >= 2
     # whoever sealed before the array was fetched finds the seal broken, and who came later saw us
     for seals in taken:
-        assert seals is None or seals_of([p]) != seals
+        assert seals is None or (p.seal,) != seals

@@ -42,7 +42,7 @@ class Panels:
         self.layer = ffi.new("struct np_layer *", (described[0], isa, id(self.array)))
 
     def __call__(
-        self, row: int, x: Array, h0: Array, c0: Array | None, h_n: Array, c_n: Array | None
+        self, row: int, x: Array, h0: Any, h_n: Any, c0: Any = None, c_n: Any = None
     ) -> Array | None:
         """y (T, B, P) of x (T, B, I) and row `row` of the states, (L, B, P) and (L, B, H)
 

@@ -13,6 +13,7 @@ Letters: T steps, B batch, I inputs, S a state's size, D directions, L layers.
 from __future__ import annotations
 
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from minigrad.modes import mode
 from minigrad.tape import box
 from minigrad.tensor import Tensor
 
-from .parameter import array_of, sealed, seals_of
+from .parameter import array_of, sealed
 
 Array = np.ndarray
 
@@ -38,11 +39,19 @@ class LayerPanels:
     def __init__(self, layer: Any) -> None:
         weights = [layer.trained(row) for row in range(layer.rows)]
         self.seals = sealed([*chain(*weights)])  # before they are read, so that no write is missed
+        self.sought = attrgetter(*[f"{name}.seal" for name in chain(*layer._weights)])
         net, option = layer.kernel
         self.rows = [
             kernels.panels(net, layer.given([w if w is None else array_of(w) for w in row]), option)
             for row in weights
         ]
+
+    def good_for(self, layer: Any) -> bool:
+        """Whether its weights are still those that were packed."""
+        try:
+            return self.sought(layer) == self.seals
+        except AttributeError:  # one is None now, or no parameter
+            return False
 
     def __reduce__(self) -> Any:
         return type(None), ()  # a copy of the layer has parameters of its own, and packs them
@@ -51,10 +60,8 @@ class LayerPanels:
 def panels_of(layer: Any) -> list[Any]:
     """The packed weights of each row, kept, or new ones if the weights are no longer those."""
     kept = layer.kept
-    if kept is not None:
-        weights = [w for row in range(layer.rows) for w in layer.trained(row)]
-        if seals_of(weights) == kept.seals:
-            return kept.rows
+    if kept is not None and kept.good_for(layer):
+        return kept.rows
     made = LayerPanels(layer)
     layer.kept = None if made.seals is None else made
     return made.rows
@@ -72,51 +79,54 @@ def unrecorded(layer: Any, input: Any, hx: Any) -> tuple[Any, Any] | None:
     axes = x.ndim
     if axes == 2:
         x = x[:, None]
-    elif axes == 3 and layer.batch_first:
+    elif axes != 3:
+        return None
+    elif layer.batch_first:
         x = x.transpose(1, 0, 2)
-    states = _states(layer, hx, x, axes)
-    if states is None:
+    states = _states(layer, x, hx, axes)
+    if states is None or (y := _layers(layer, x, states)) is None:
         return None
-    ends = [np.empty((layer.rows, x.shape[1], size), x.dtype) for size in layer.state_sizes]
-    y = _layers(layer, x, states, ends)
-    if y is None:
-        layer.kept = None
-        return None
+    ends = states[1::2]
     if axes == 2:
         y, ends = y[:, 0], [end[:, 0] for end in ends]
     elif layer.batch_first:
         y = y.transpose(1, 0, 2)
-    return box(y), box(ends[0]) if layer.single else tuple([box(end) for end in ends])
+    return box(y), box(ends[0]) if layer.single else (box(ends[0]), box(ends[1]))
 
 
-def _layers(layer: Any, x: Array, states: list[Array], ends: list[Array]) -> Array | None:
+def _states(layer: Any, x: Array, hx: Any, axes: int) -> list[Array] | None:
+    """h_0, h_n and, of an LSTM, c_0, c_n: the first states and room for the last, (L, B, S).
+
+    None where they are not given as they should be; their sizes are for the kernel to check.
+    """
+    states: list[Array] = []
+    given: Any = hx if isinstance(hx, (tuple, list)) else (hx,)
+    if hx is None:
+        given *= len(layer.state_sizes)
+    if len(given) != len(layer.state_sizes) or x.shape[2] != layer.input_size:
+        return None
+    for state, size in zip(given, layer.state_sizes):
+        shape = layer.rows, x.shape[1], size
+        if hx is None and not layer.learn_h0:
+            first = np.zeros(shape, x.dtype)
+        elif isinstance(state, Tensor) and state.data.ndim == axes and not recording(state):
+            first = state.data if axes == 3 else state.data[:, None]
+        else:
+            return None
+        states += first, np.empty(shape, x.dtype)
+    return states
+
+
+def _layers(layer: Any, x: Array, states: list[Array]) -> Array | None:
     """y (T, B, D*S) of x (T, B, I), all layers and directions; None: something does not fit."""
-    h0, c0, h_n, c_n = states[0], None, ends[0], None
-    if len(states) == 2:
-        c0, c_n = states[1], ends[1]
     panels, D = panels_of(layer), len(layer.directions)
     for row in range(0, layer.rows, D):
-        y = panels[row] and panels[row](row, x, h0, c0, h_n, c_n)
+        y = panels[row] and panels[row](row, x, *states)
         if y is None:
+            layer.kept = None
             return None
         if D == 2:
-            back = panels[row + 1](row + 1, x[::-1], h0, c0, h_n, c_n)
+            back = panels[row + 1](row + 1, x[::-1], *states)
             y = np.concatenate([y, back[::-1]], 2)
         x = y
     return x
-
-
-def _states(layer: Any, hx: Any, x: Array, axes: int) -> list[Array] | None:
-    """The first states (L, B, S); None where they are not given as they should be."""
-    if not 2 <= axes <= 3 or x.shape[2] != layer.input_size:
-        return None
-    if hx is None:
-        shape = layer.rows, x.shape[1]
-        zeros = [np.zeros((*shape, size), x.dtype) for size in layer.state_sizes]
-        return None if layer.learn_h0 else zeros
-    given = hx if isinstance(hx, (tuple, list)) else (hx,)
-    if len(given) != len(layer.state_sizes) or recording(*given):
-        return None
-    if not all(isinstance(s, Tensor) and s.data.ndim == axes for s in given):
-        return None
-    return [s.data if axes == 3 else s.data[:, None] for s in given]

@@ -65,13 +65,8 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-def seals_of(tensors: Sequence[Any]) -> list[object | None]:
-    """What each is sealed with; None: it is no parameter, or its seal is broken."""
-    return [getattr(t, "seal", None) for t in tensors]
-
-
-def sealed(tensors: Sequence[Any]) -> list[object] | None:
-    """Seals them all. While `seals_of` them is what this returns, they hold what they held.
+def sealed(tensors: Sequence[Any]) -> tuple[object, ...] | None:
+    """Seals them all, and returns their seals: while these are whole, they hold what they held.
 
     None where that could not be known: of what is no parameter, and of memory that is within reach
     of someone already. (A bare address of it, kept as a number, is no concern of ours.)
@@ -79,7 +74,7 @@ def sealed(tensors: Sequence[Any]) -> list[object] | None:
     for p in tensors:
         if type(p) is Parameter and p.seal is None:  # a subclass might have another `data`
             p.seal = object()
-    seals: Any = seals_of(tensors)  # before anyone is looked for: see `data`
+    seals = tuple([getattr(t, "seal", None) for t in tensors])  # first of all: see `data`
     return None if None in seals or not all(_alone(p) for p in tensors) else seals
 
 

@@ -139,7 +139,9 @@ class RNNBase(Layered):
         """Whether a call is one kernel after the other, as far as the layer can tell."""
         if self.training and (self.dropout or self.recurrent_dropout):
             return False
-        return type(self).block is RNNBase.block and self.fuses(None)
+        kind = type(self)
+        ours = kind.block is RNNBase.block and kind.trained is RNNBase.trained
+        return ours and self.fuses(None)
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
