@@ -16,7 +16,7 @@ static size_t FN(pack)(real *packed, const real *w_ih, const real *w_hh, const r
     if (packed) {
         int before = net.kind == MG_GRU && !net.option; /* U_n has a product of its own */
         FN(take_weights)(&f, w_ih, w_hh, before ? w_hh + 2 * net.H * net.H : w_hr, b_ih, b_hh);
-        FN(lay_out)(&f, FN(align)(packed));
+        FN(lay_out)(&f, FN(align)(packed), 0);
         FN(pack_net)(&f, size < ALONE ? 1 : mg_num_threads());
     }
     return size + 64 / sizeof(real);

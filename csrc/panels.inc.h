@@ -23,6 +23,9 @@
  * The vectors of a panel need not be neighbours in C: those of an LSTM are the four gates of the
  * same hidden units, so that a cell can be computed as soon as its tile is done. */
 
+#undef FEW_ROWS
+#define FEW_ROWS 4 /* in a single step: the LSTM, H = 128, one row: a third of the time */
+
 #undef SLICE_BYTES
 #undef FETCH_FROM
 #define SLICE_BYTES 32768 /* of a panel, at most */
@@ -32,7 +35,7 @@
  * p * panel_step + v * vector_step; of those, the first `columns - p * panel_step - v * lane_step`
  * exist (at most VL), the others are zeros. */
 struct FN(panels) {
-    real *data;    /* (panels, k, width, VL) */
+    real *data;    /* (panels, k, width, VL), or NULL: not worth packing */
     size_t k;      /* rows of W */
     size_t panels; /* how many */
     size_t width;  /* vectors in each: 2, 3 or 4 */
@@ -171,6 +174,46 @@ static size_t FN(tile_rows)(size_t width) {
     return REGISTERS == 32 || width == 2 ? 6 : width == 3 ? 4 : 3;
 }
 
+/* One vector of columns of C for so few rows that packing W would take longer than reading it once:
+ * a block of W is transposed into the nearest cache, used, and forgotten. The sums are those of
+ * panel_tile, bit by bit. Inlined where `rows` is a constant. */
+MG_INLINE void FN(unpacked_vector)(const struct FN(panels) * w, const real *from, size_t lanes,
+                                   real *c, size_t ldc, const real *a, size_t lda,
+                                   const real *start, const size_t rows) {
+    real block[VL * VL];
+    vec acc[FEW_ROWS];
+    if (lanes < VL)
+        memset(block, 0, sizeof block);
+    for (size_t r = 0; r < rows; r++)
+        acc[r] = start ? FN(load)(start) : FN(load_lanes)(c + r * ldc, lanes);
+    for (size_t i = 0; i < w->k; i += VL) {
+        size_t more = MG_MIN(w->k - i, VL);
+        if (more == VL && lanes == VL && w->rs == 1)
+            FN(transpose)(block, VL, from + i, (ptrdiff_t)w->cs);
+        else
+            FN(copy_matrix)(block, VL, from + i * w->rs, (ptrdiff_t)w->rs, (ptrdiff_t)w->cs, more,
+                            lanes);
+        for (size_t j = 0; j < more; j++)
+            for (size_t r = 0; r < rows; r++)
+                acc[r] += a[r * lda + i + j] * FN(load)(block + j * VL);
+    }
+    for (size_t r = 0; r < rows; r++)
+        FN(store_lanes)(c + r * ldc, acc[r], lanes);
+}
+
+/* panel_product for a W that is not packed. */
+static void FN(panel_unpacked)(const struct FN(panels) * w, size_t p, real *c, size_t ldc,
+                               const real *a, size_t lda, const real *start, size_t m) {
+    for (size_t v = 0; v < w->width; v++, c += w->vector_step) {
+        const real *from = FN(panel_source)(w, p, v), *s = start ? start + v * VL : NULL;
+        size_t lanes = FN(panel_lanes)(w, p, v);
+        m == 1   ? FN(unpacked_vector)(w, from, lanes, c, ldc, a, lda, s, 1)
+        : m == 2 ? FN(unpacked_vector)(w, from, lanes, c, ldc, a, lda, s, 2)
+        : m == 3 ? FN(unpacked_vector)(w, from, lanes, c, ldc, a, lda, s, 3)
+                 : FN(unpacked_vector)(w, from, lanes, c, ldc, a, lda, s, 4);
+    }
+}
+
 /* The tile of panel p that is given as if all its lanes were in C: `edge` stands in for it. */
 static void FN(edge_tile)(const struct FN(panels) * w, size_t p, real *c, size_t ldc, const real *a,
                           size_t lda, const struct FN(slice) * s, size_t rows) {
@@ -194,6 +237,10 @@ static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, si
     size_t row = w->width * VL;
     start = start ? start + p * row : NULL;
     c += p * w->panel_step;
+    if (!w->data) {
+        FN(panel_unpacked)(w, p, c, ldc, a, lda, start, m);
+        return;
+    }
     size_t most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
     size_t bytes = w->k * row * sizeof(real), slices = bytes / (SLICE_BYTES + 1) + 1;
     const real *panel = w->data + p * w->k * row;

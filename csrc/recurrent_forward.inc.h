@@ -194,26 +194,33 @@ static void FN(take_weights)(struct FN(forward) * f, const real *w_ih, const rea
 
 static size_t FN(start_size)(const struct FN(panels) * w) { return w->panels * w->width * VL; }
 
-/* Numbers that a packed net has. */
-static size_t FN(net_size)(const struct FN(forward) * f) {
-    return FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + FN(panels_size)(&f->mh) +
-           FN(start_size)(&f->ih) + FN(start_size)(&f->mh) + (f->late + VL - 1) / VL * VL;
+/* Numbers of a packed net, and of what it has besides weights, with which it begins. */
+static size_t FN(starts_size)(const struct FN(forward) * f) {
+    return FN(start_size)(&f->ih) + FN(start_size)(&f->mh) + (f->late + VL - 1) / VL * VL;
 }
 
-/* Where its parts lie. */
-static void FN(lay_out)(struct FN(forward) * f, real *packed) {
-    f->ih.data = packed;
-    f->hh.data = f->ih.data + FN(panels_size)(&f->ih);
-    f->mh.data = f->hh.data + FN(panels_size)(&f->hh);
-    f->start = f->mh.data + FN(panels_size)(&f->mh);
+static size_t FN(net_size)(const struct FN(forward) * f) {
+    return FN(starts_size)(f) + FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) +
+           FN(panels_size)(&f->mh);
+}
+
+/* Where its parts lie; `few`: the weights stay as they are. */
+static void FN(lay_out)(struct FN(forward) * f, real *packed, int few) {
+    f->start = packed;
     f->zeros = f->start + FN(start_size)(&f->ih);
     f->b_late = f->zeros + FN(start_size)(&f->mh);
+    if (few)
+        return;
+    f->ih.data = packed + FN(starts_size)(f);
+    f->hh.data = f->ih.data + FN(panels_size)(&f->ih);
+    f->mh.data = f->hh.data + FN(panels_size)(&f->hh);
 }
 
 static void FN(pack_net)(struct FN(forward) * f, size_t tasks) {
-    FN(pack_all)(&f->ih, f->ih.data, tasks);
-    FN(pack_all)(&f->hh, f->hh.data, tasks);
-    FN(pack_all)(&f->mh, f->mh.data, tasks);
+    struct FN(panels) * weights[] = {&f->ih, &f->hh, &f->mh};
+    for (int i = 0; i < 3; i++)
+        if (weights[i]->data)
+            FN(pack_all)(weights[i], weights[i]->data, tasks);
     FN(pack_start)(&f->ih, f->start, f->b_ih, f->b_hh, f->both);
     FN(pack_start)(&f->mh, f->zeros, NULL, NULL, 0);
     FN(copy_or_zero)(f->b_late, f->b_hh ? f->b_hh + f->both : NULL, f->late);
@@ -226,14 +233,15 @@ static int FN(run_forward)(struct FN(forward) * f, const real *packed) {
         f->steps = (struct mg_steps){NULL, 0, f->steps.B};
     f->plan = mg_plan(&f->steps, f->I, f->S, f->width, 0);
     f->keep = f->gates != NULL;
-    size_t size = packed ? 0 : FN(net_size)(f);
+    int few = !packed && f->steps.T == 1 && f->steps.B <= FEW_ROWS;
+    size_t size = packed ? 0 : few ? FN(starts_size)(f) : FN(net_size)(f);
     size_t chunk = f->keep ? 0 : (f->plan.chunk + f->steps.B) * f->width;
     size_t mid = f->finish ? f->steps.B * f->H : 0;
     void *memory = mg_allocate((size + chunk + mid + VL) * sizeof(real) + 64);
     if (!memory)
         return -1;
     real *rest = FN(align)(memory);
-    FN(lay_out)(f, packed ? FN(align)((void *)packed) : rest);
+    FN(lay_out)(f, packed ? FN(align)((void *)packed) : rest, few);
     if (!packed)
         FN(pack_net)(f, f->plan.tasks);
     f->at = rest + size;

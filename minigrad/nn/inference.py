@@ -32,19 +32,15 @@ Array = np.ndarray
 class LayerPanels:
     """A layer's weights, packed for its kernels, and the seals of the parameters they were made of.
 
-    rows: one for each layer and direction, or None where there is nothing to pack. seals None: good
-    for the call that made them, but not to be kept.
+    rows: one for each layer and direction, or None where there is nothing to pack.
     """
 
-    def __init__(self, layer: Any) -> None:
-        weights = [layer.trained(row) for row in range(layer.rows)]
-        self.seals = sealed([*chain(*weights)])  # before they are read, so that no write is missed
+    def __init__(self, layer: Any, seals: tuple[object, ...]) -> None:
+        self.seals = seals
         self.sought = attrgetter(*[f"{name}.seal" for name in chain(*layer._weights)])
         net, option = layer.kernel
-        self.rows = [
-            kernels.panels(net, layer.given([w if w is None else array_of(w) for w in row]), option)
-            for row in weights
-        ]
+        weights = [[*map(array_of, layer.trained(row))] for row in range(layer.rows)]
+        self.rows = [kernels.panels(net, layer.given(row), option) for row in weights]
 
     def good_for(self, layer: Any) -> bool:
         """Whether its weights are still those that were packed."""
@@ -58,13 +54,16 @@ class LayerPanels:
 
 
 def panels_of(layer: Any) -> list[Any]:
-    """The packed weights of each row, kept, or new ones if the weights are no longer those."""
+    """The packed weights of each row, kept, or new ones if the weights are no longer those.
+
+    None for each where they cannot be kept. A single step is then faster without packing.
+    """
     kept = layer.kept
     if kept is not None and kept.good_for(layer):
         return kept.rows
-    made = LayerPanels(layer)
-    layer.kept = None if made.seals is None else made
-    return made.rows
+    seals = sealed([*chain(*[layer.trained(row) for row in range(layer.rows)])])
+    layer.kept = kept = seals and LayerPanels(layer, seals)  # sealed first: no write is missed
+    return kept.rows if kept else [None] * layer.rows
 
 
 def unrecorded(layer: Any, input: Any, hx: Any) -> tuple[Any, Any] | None:
