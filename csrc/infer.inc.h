@@ -1,4 +1,8 @@
-/* Weights packed once for many calls, and inference with them. */
+/* Weights packed once for many calls, and inference with them.
+ *
+ * packed: what the products begin with, then the panels of W, U and U_n or W_hr, as run_forward has
+ * them for one call. They are as long as the weights, or a little longer, and begin at the first
+ * cache line in their array. */
 
 #undef ALONE
 #define ALONE 65536 /* numbers of a net that one thread packs as fast as several */

@@ -204,7 +204,7 @@ static size_t FN(net_size)(const struct FN(forward) * f) {
            FN(panels_size)(&f->mh);
 }
 
-/* Where its parts lie; `few`: the weights stay as they are. */
+/* Where its parts lie; `few`: the weights stay as they are (see panel_unpacked). */
 static void FN(lay_out)(struct FN(forward) * f, real *packed, int few) {
     f->start = packed;
     f->zeros = f->start + FN(start_size)(&f->ih);
@@ -219,15 +219,15 @@ static void FN(lay_out)(struct FN(forward) * f, real *packed, int few) {
 static void FN(pack_net)(struct FN(forward) * f, size_t tasks) {
     struct FN(panels) * weights[] = {&f->ih, &f->hh, &f->mh};
     for (int i = 0; i < 3; i++)
-        if (weights[i]->data)
+        if (weights[i]->data && weights[i]->panels > 0)
             FN(pack_all)(weights[i], weights[i]->data, tasks);
     FN(pack_start)(&f->ih, f->start, f->b_ih, f->b_hh, f->both);
     FN(pack_start)(&f->mh, f->zeros, NULL, NULL, 0);
     FN(copy_or_zero)(f->b_late, f->b_hh ? f->b_hh + f->both : NULL, f->late);
 }
 
-/* Runs a net that its caller has described, with weights to be packed, or with `packed` ones. 0, or
- * -1 without memory. */
+/* Runs a net that its caller has described: with its weights, or with those that are `packed`. 0,
+ * or -1 without memory. */
 static int FN(run_forward)(struct FN(forward) * f, const real *packed) {
     if (f->steps.B == 0 || f->H + f->S == 0) /* nothing to compute, however many steps */
         f->steps = (struct mg_steps){NULL, 0, f->steps.B};

@@ -516,8 +516,11 @@ def test_arrays_in_any_order(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_instruction_set_has_panels_of_its_own(kind, restored):
-    layer = made(kind, 20, 40)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(20, 40), (1, 16), (3, 181)])
+def test_each_instruction_set_has_panels_of_its_own(kind, dtype, sizes, restored):
+    layer = made(kind, *sizes, dtype=dtype)
+    restored.set_num_threads(3)
     for isa in 2 * restored.available_isas():
         restored.select_isa(isa)
         got = called(layer), called(layer)
@@ -570,6 +573,40 @@ def test_after_an_error_all_is_as_before():
         with pytest.raises((TypeError, ValueError)):
             called(layer, x)
         assert_same(called(layer), wanted)
+
+
+def test_c_takes_nothing_that_does_not_fit():
+    I, H = 3, 4
+    weights = [mg.randn(*s).numpy() for s in ((4 * H, I), (4 * H, H), (4 * H,), (4 * H,))]
+    run = kernels.panels("lstm", weights)
+    x, good = np.ones((2, 5, I), "f4"), [np.ones((2, 5, H), "f4") for _ in range(4)]
+    assert run(0, x, *good).shape == (2, 5, H)
+    assert run(1, x, *good) is not None
+    for row in 2, 2**40:
+        assert run(row, x, *good) is None
+    for wrong in (x[..., :2], x.astype("f8"), x.astype(">f4"), x[:0], x[:, :0], x[:, :4]):
+        assert run(0, wrong, *good) is None
+    for i in range(4):
+        for wrong in (
+            None,
+            good[i][:1],
+            good[i][:, :4],
+            good[i][..., :3],
+            good[i].astype("f8"),
+            "h",
+        ):
+            arrays = [*good[:i], wrong, *good[i + 1 :]]
+            assert run(0, x, *arrays) is None
+    assert run(0, x, *good[:2]) is None
+    gru = kernels.panels("gru", [w[: 3 * H] for w in weights])
+    assert gru(0, x, *good[:2]) is not None
+    assert gru(0, x, *good) is None
+    for wrong in (
+        [weights[0][1:], *weights[1:]], [weights[0].astype("f8"), *weights[1:]],
+        [weights[0].T, *weights[1:]], [*weights[:2], weights[2][1:], None],
+        [w.astype("f2") for w in weights], [weights[0], None, *weights[2:]],
+    ):  # fmt: skip
+        assert kernels.panels("lstm", wrong) is None
 
 
 # ----------------------------------------------------------------------- how long they are held
