@@ -55,12 +55,11 @@ static int has_axes(const struct array *x, const char *form, const char *end, Py
     return axis == x->axes;
 }
 
-/* Whether C can take these arrays as they lie: aligned, contiguous, of one dtype that it knows,
- * with the axes in `form`. This has a word for each, as in "TBI,BH,4HI,4H?": a letter for a size,
- * which is the same wherever it stands (N is T B, M is B + N), a digit for a multiple of it, `?`
- * behind what may be None. To look at each array in Python takes 7 us, longer than a small step. */
-static int np_fit(const char *form, const uintptr_t *ids) {
-    Py_ssize_t sizes['Z' + 1] = {0}; /* by letter */
+/* The dtype of these arrays if C can take them as they lie: aligned, contiguous, of one dtype that
+ * it knows, with the axes in `form`; else NULL. form has a word for each, as in "TBI,BH,4HI,4H?": a
+ * letter for a size, which is the same wherever it stands (N is T B, M is B + N), a digit for a
+ * multiple of it, `?` behind what may be None. sizes, by letter: 0 where nothing is known. */
+static PyObject *fitting(const char *form, const uintptr_t *ids, Py_ssize_t *sizes) {
     PyObject *dtype = NULL;
     for (; *form; ids++) {
         const struct array *x = (const struct array *)*ids;
@@ -70,12 +69,19 @@ static int np_fit(const char *form, const uintptr_t *ids) {
                 dtype = x->dtype;
             if (x->dtype != dtype || (x->flags & IN_ORDER) != IN_ORDER ||
                 !has_axes(x, form, end, sizes))
-                return 0;
+                return NULL;
         } else if (*end != '?' || *ids != (uintptr_t)Py_None)
-            return 0;
+            return NULL;
         form = end + 1;
     }
-    return 1;
+    return dtype;
+}
+
+/* Whether C can take these arrays: to look at each in Python takes 7 us, longer than a small step.
+ */
+static int np_fit(const char *form, const uintptr_t *ids) {
+    Py_ssize_t sizes['Z' + 1] = {0};
+    return fitting(form, ids, sizes) != NULL;
 }
 
 /* Whether x lies in memory as y does, in one piece, with the same shape and dtype. */
@@ -152,4 +158,37 @@ static int direct_matmul(uintptr_t c_id, uintptr_t a_id, uintptr_t b_id) {
                            : mg_matmul_f64((double *)c->data, (double *)a->data, 0, rs_a, cs_a,
                                            (double *)b->data, 0, rs_b, cs_b, 1, m, n, k);
     return failed ? -1 : 1;
+}
+
+/* One layer in one direction, whose weights stay packed. */
+struct np_layer {
+    struct mg_net net;
+    const char *isa;  /* what they are packed for: mg_isa() */
+    uintptr_t packed; /* the array that they are in, by its id */
+};
+
+/* y (T, B, P) and row k of h_n (L, B, P) and c_n (L, B, H) from x (T, B, I) and row k of h0 and c0;
+ * of an LSTM, else c0 and c_n are None. ids: y, h_n, c_n, x, h0, c0. 1 where it is done, 0 where
+ * they do not fit, or the instruction set is another one, -1 without memory. */
+static int np_infer(const struct np_layer *layer, size_t k, const uintptr_t *ids) {
+    struct mg_net net = layer->net;
+    Py_ssize_t sizes['Z' + 1] = {
+        ['I'] = (Py_ssize_t)net.I, ['H'] = (Py_ssize_t)net.H, ['P'] = (Py_ssize_t)net.P};
+    struct array *packed = (struct array *)layer->packed;
+    void *y = np_data(ids[0]), *c_n = np_data(ids[2]), *c0 = np_data(ids[5]);
+    PyObject *dtype = fitting("TBP,LBP,LBH?TBI,LBP,LBH?", ids, sizes);
+    if (!dtype || dtype != packed->dtype || layer->isa != mg_isa() || k >= (size_t)sizes['L'] ||
+        (net.kind == MG_LSTM) != (c_n && c0))
+        return 0;
+    size_t T = (size_t)sizes['T'], B = (size_t)sizes['B'], size = dtype == dtype_f32 ? 4 : 8;
+    size_t h = B * net.P * size, c = c_n ? k * B * net.H * size : 0; /* bytes of h; c's row k */
+    char *h_n = (char *)np_data(ids[1]) + k * h, *h0 = (char *)np_data(ids[4]) + k * h;
+    c_n = c_n ? (char *)c_n + c : NULL, c0 = c0 ? (char *)c0 + c : NULL;
+    void *x = np_data(ids[3]);
+    if (size == 4
+            ? mg_infer_f32(y, c_n, x, (float *)h0, c0, (float *)packed->data, NULL, T, B, net)
+            : mg_infer_f64(y, c_n, x, (double *)h0, c0, (double *)packed->data, NULL, T, B, net))
+        return -1;
+    memcpy(h_n, (char *)y + (T - 1) * h, h);
+    return 1;
 }

@@ -29,6 +29,8 @@ ARRAYS = "".join(
             for name in ("tanh", "sigmoid", "relu")
         ),
         "int direct_matmul(uintptr_t c, uintptr_t a, uintptr_t b);",
+        "struct np_layer { struct mg_net net; const char *isa; uintptr_t packed; };",
+        "int np_infer(const struct np_layer *layer, size_t k, const uintptr_t *ids);",
     ]
 )
 

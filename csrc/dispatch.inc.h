@@ -77,3 +77,13 @@ int MG(rnn_backward)(real *gx, real *gh0, real *gw_ih, real *gw_hh, real *gb, co
     return KERNEL(rnn_backward)(gx, gh0, gw_ih, gw_hh, gb, gy, gh_n, x, h0, w_ih, w_hh, output,
                                 relu, first, T, B, I, H);
 }
+
+size_t MG(pack)(real *packed, const real *w_ih, const real *w_hh, const real *b_ih,
+                const real *b_hh, const real *w_hr, struct mg_net net) {
+    return KERNEL(pack)(packed, w_ih, w_hh, b_ih, b_hh, w_hr, net);
+}
+
+int MG(infer)(real *output, real *c_n, const real *x, const real *h0, const real *c0,
+              const real *packed, const size_t *first, size_t T, size_t B, struct mg_net net) {
+    return KERNEL(infer)(output, c_n, x, h0, c0, packed, first, T, B, net);
+}

@@ -37,38 +37,42 @@ static void FN(gru_step)(const struct FN(forward) * f, size_t t, struct mg_span 
     for (size_t p = panels.first; p < panels.last; p++) {
         size_t u = p * VL, n = FN(panel_lanes)(&f->hh, p, 0);
         for (size_t b = 0; b < m; b++)
-            FN(copy_or_zero)(gates + b * 4 * H + u, f->b_hn ? f->b_hn + u : NULL, n);
+            FN(copy_or_zero)(gates + b * 4 * H + u, f->b_late + u, n);
         FN(panel_product)(&f->hh, p, gates, 4 * H, h_before, H, NULL, m);
         for (size_t b = 0; b < m; b++)
             FN(gru_cell)(gates + b * 4 * H + u, h_before + b * H + u, h + b * H + u, H, n, f->keep);
     }
 }
 
-static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
-                           const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
-                           int reset_after, const size_t *first, size_t T, size_t B, size_t I,
-                           size_t H) {
-    struct FN(forward) f = {.output = output,
-                            .gates = gates,
-                            .x = x,
-                            .h0 = h0,
-                            .steps = {first, T, B},
-                            .I = I,
+static struct FN(forward) FN(gru_net)(int reset_after, size_t I, size_t H) {
+    struct FN(forward) f = {.I = I,
                             .H = H,
                             .S = H,
                             .width = 4 * H,
                             .ih_column = H,
                             .ih = FN(gate_panels)(I, 3, H),
                             .hh = FN(gate_panels)(H, 3, H),
-                            .step = FN(gru_step),
-                            .b_hn = b_hh ? b_hh + 2 * H : NULL};
+                            .both = 2 * H,
+                            .late = H,
+                            .step = FN(gru_step)};
     f.hh.turn = 2; /* n r z */
     if (reset_after)
-        return FN(run_forward)(&f, w_ih, w_hh, NULL, b_ih, b_hh, 2 * H);
-    f.width = 3 * H, f.ih_column = 0;
+        return f;
+    f.width = 3 * H, f.ih_column = 0, f.both = 3 * H, f.late = 0;
     f.hh = FN(gate_panels)(H, 2, H), f.step = FN(gru_before_step);
     f.mh = FN(plain_panels)(H, H), f.finish = FN(gru_before_finish);
-    return FN(run_forward)(&f, w_ih, w_hh, w_hh + 2 * H * H, b_ih, b_hh, 3 * H);
+    return f;
+}
+
+static int FN(gru_forward)(real *output, real *gates, const real *x, const real *h0,
+                           const real *w_ih, const real *w_hh, const real *b_ih, const real *b_hh,
+                           int reset_after, const size_t *first, size_t T, size_t B, size_t I,
+                           size_t H) {
+    struct FN(forward) f = FN(gru_net)(reset_after, I, H);
+    f.output = output, f.gates = gates, f.x = x, f.h0 = h0;
+    f.steps = (struct mg_steps){first, T, B};
+    FN(take_weights)(&f, w_ih, w_hh, reset_after ? NULL : w_hh + 2 * H * H, b_ih, b_hh);
+    return FN(run_forward)(&f, NULL);
 }
 
 /* gates and ggates (4, H), h_before, gy or NULL, gh (H), from the first of the n units on. */

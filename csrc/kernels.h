@@ -20,6 +20,8 @@
         __typeof__(mg_gru_backward_##dtype) *gru_backward;                                         \
         __typeof__(mg_rnn_forward_##dtype) *rnn_forward;                                           \
         __typeof__(mg_rnn_backward_##dtype) *rnn_backward;                                         \
+        __typeof__(mg_pack_##dtype) *pack;                                                         \
+        __typeof__(mg_infer_##dtype) *infer;                                                       \
     }
 
 MG_TABLE(f32);

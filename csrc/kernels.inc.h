@@ -32,6 +32,7 @@ TABLE(ISA);
 #include "lstm.inc.h"
 #include "gru_before.inc.h"
 #include "gru.inc.h"
+#include "infer.inc.h"
 
 static const struct MG_TABLE_NAME FN(table) = {
     .tanh = FN(tanh),
@@ -49,6 +50,8 @@ static const struct MG_TABLE_NAME FN(table) = {
     .gru_backward = FN(gru_backward),
     .rnn_forward = FN(rnn_forward),
     .rnn_backward = FN(rnn_backward),
+    .pack = FN(pack),
+    .infer = FN(infer),
 };
 
 #endif

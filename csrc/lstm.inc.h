@@ -69,28 +69,30 @@ static void FN(lstm_finish)(const struct FN(forward) * f, size_t t, struct mg_sp
                           rows.last - rows.first);
 }
 
-static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
-                            const real *h0, const real *c0, const real *w_ih, const real *w_hh,
-                            const real *b_ih, const real *b_hh, const real *w_hr,
-                            const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P) {
-    struct FN(forward) f = {.output = output,
-                            .gates = gates,
-                            .x = x,
-                            .h0 = h0,
-                            .steps = {first, T, B},
-                            .I = I,
+static struct FN(forward) FN(lstm_net)(int projected, size_t I, size_t H, size_t P) {
+    struct FN(forward) f = {.I = I,
                             .H = H,
                             .S = P,
                             .width = 4 * H,
                             .ih = FN(gate_panels)(I, 4, H),
                             .hh = FN(gate_panels)(P, 4, H),
-                            .step = FN(lstm_step),
-                            .cells = cells,
-                            .c_n = c_n};
-    if (w_hr)
+                            .both = 4 * H,
+                            .step = FN(lstm_step)};
+    if (projected)
         f.mh = FN(plain_panels)(H, P), f.finish = FN(lstm_finish);
+    return f;
+}
+
+static int FN(lstm_forward)(real *output, real *c_n, real *gates, real *cells, const real *x,
+                            const real *h0, const real *c0, const real *w_ih, const real *w_hh,
+                            const real *b_ih, const real *b_hh, const real *w_hr,
+                            const size_t *first, size_t T, size_t B, size_t I, size_t H, size_t P) {
+    struct FN(forward) f = FN(lstm_net)(w_hr != NULL, I, H, P);
+    f.output = output, f.gates = gates, f.x = x, f.h0 = h0, f.cells = cells, f.c_n = c_n;
+    f.steps = (struct mg_steps){first, T, B};
+    FN(take_weights)(&f, w_ih, w_hh, w_hr, b_ih, b_hh);
     FN(copy_or_zero)(gates ? cells : c_n, c0, B * H);
-    int result = FN(run_forward)(&f, w_ih, w_hh, w_hr, b_ih, b_hh, 4 * H);
+    int result = FN(run_forward)(&f, NULL);
     if (gates)
         FN(last_rows)(c_n, c0, cells + B * H, &f.steps, H);
     return result;

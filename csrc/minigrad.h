@@ -142,3 +142,23 @@ int mg_rnn_backward_f64(double *gx, double *gh0, double *gw_ih, double *gw_hh, d
                         const double *gy, const double *gh_n, const double *x, const double *h0,
                         const double *w_ih, const double *w_hh, const double *output, int relu,
                         const size_t *first, size_t T, size_t B, size_t I, size_t H);
+
+/* ---- the same with weights that stay packed from one call to the next (infer.inc.h) ---- */
+
+enum { MG_RNN, MG_GRU, MG_LSTM };
+/* option: of an RNN relu, of a GRU reset_after, of an LSTM whether it has w_hr; else P is H */
+struct mg_net {
+    int kind, option;
+    size_t I, H, P;
+};
+/* packed: these weights as the instruction set in use reads them. Returns how many numbers they
+ * are; NULL: nothing is packed. */
+size_t mg_pack_f32(float *packed, const float *w_ih, const float *w_hh, const float *b_ih,
+                   const float *b_hh, const float *w_hr, struct mg_net net);
+size_t mg_pack_f64(double *packed, const double *w_ih, const double *w_hh, const double *b_ih,
+                   const double *b_hh, const double *w_hr, struct mg_net net);
+/* As forward where nothing is kept, bit by bit. c0 and c_n: of an LSTM, else NULL */
+int mg_infer_f32(float *output, float *c_n, const float *x, const float *h0, const float *c0,
+                 const float *packed, const size_t *first, size_t T, size_t B, struct mg_net net);
+int mg_infer_f64(double *output, double *c_n, const double *x, const double *h0, const double *c0,
+                 const double *packed, const size_t *first, size_t T, size_t B, struct mg_net net);

@@ -23,7 +23,10 @@ struct FN(forward) {
     const real *x, *h0;       /* (N, I), (B, S) */
     struct FN(panels) ih, hh; /* W^T and U^T */
     struct FN(panels) mh;     /* U_n^T or W_hr^T, as (H, .); none: 0 panels */
-    const real *start;        /* the biases, packed as ih is */
+    const real *b_ih, *b_hh;  /* the biases, each or NULL: */
+    size_t both, late;        /* b_hh's first `both` join b_ih's, `late` more wait for h U^T */
+    real *start, *zeros;      /* what the products begin with, packed as ih is and as mh */
+    real *b_late;             /* (late) */
     struct mg_steps steps;
     size_t I, H, S;   /* S: units of h, H but for a projection */
     size_t width;     /* of a row of gates */
@@ -39,9 +42,7 @@ struct FN(forward) {
     void (*finish)(const struct FN(forward) *, size_t t, struct mg_span rows, struct mg_span panels,
                    real *gates); /* NULL without a second product */
     real *mid;                   /* (B, H) */
-    const real *zeros;           /* mh's start, packed */
     real *cells, *c_n;           /* LSTM: (B+N, H) or NULL, (B, H) */
-    const real *b_hn;            /* GRU: (H) or NULL */
     int relu;                    /* RNN */
 };
 
@@ -181,45 +182,69 @@ static void FN(by_units)(struct FN(forward) * f) {
     }
 }
 
-/* Packs the weights, if that is worth it, and what the products begin with: the biases, of which
- * b_hh counts for the first `both` columns only, and mh's zeros. Returns the memory that follows.
+/* The weights of a net that its caller has described: (., I), (., S) and, for mid, (., H) or NULL.
  */
-static real *FN(pack_net)(struct FN(forward) * f, real *rest, int few, const real *b_ih,
-                          const real *b_hh, size_t both) {
-    size_t tasks = f->plan.tasks;
-    if (!few)
-        rest = FN(pack_all)(&f->hh, FN(pack_all)(&f->ih, rest, tasks), tasks);
-    if (!few && f->finish)
-        rest = FN(pack_all)(&f->mh, rest, tasks);
-    FN(pack_start)(&f->ih, rest, b_ih, b_hh, both);
-    f->start = rest;
-    rest += f->ih.panels * f->ih.width * VL;
-    FN(pack_start)(&f->mh, rest, NULL, NULL, 0);
-    f->zeros = rest;
-    return rest + f->mh.panels * f->mh.width * VL;
+static void FN(take_weights)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
+                             const real *w_mh, const real *b_ih, const real *b_hh) {
+    f->ih.source = w_ih, f->ih.rs = 1, f->ih.cs = f->I;
+    f->hh.source = w_hh, f->hh.rs = 1, f->hh.cs = f->S;
+    f->mh.source = w_mh, f->mh.rs = 1, f->mh.cs = f->H;
+    f->b_ih = b_ih, f->b_hh = b_hh;
 }
 
-/* Runs a net that its caller has described, with weights (., I), (., S) and, for mid, (., H) or
- * NULL, and biases of which b_hh counts for the first `both` columns only. 0, or -1 without memory.
- */
-static int FN(run_forward)(struct FN(forward) * f, const real *w_ih, const real *w_hh,
-                           const real *w_mh, const real *b_ih, const real *b_hh, size_t both) {
+static size_t FN(start_size)(const struct FN(panels) * w) { return w->panels * w->width * VL; }
+
+/* Numbers of a packed net, and of what it has besides weights, with which it begins. */
+static size_t FN(starts_size)(const struct FN(forward) * f) {
+    return FN(start_size)(&f->ih) + FN(start_size)(&f->mh) + (f->late + VL - 1) / VL * VL;
+}
+
+static size_t FN(net_size)(const struct FN(forward) * f) {
+    return FN(starts_size)(f) + FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) +
+           FN(panels_size)(&f->mh);
+}
+
+/* Where its parts lie; `few`: the weights stay as they are (see panel_unpacked). */
+static void FN(lay_out)(struct FN(forward) * f, real *packed, int few) {
+    f->start = packed;
+    f->zeros = f->start + FN(start_size)(&f->ih);
+    f->b_late = f->zeros + FN(start_size)(&f->mh);
+    if (few)
+        return;
+    f->ih.data = packed + FN(starts_size)(f);
+    f->hh.data = f->ih.data + FN(panels_size)(&f->ih);
+    f->mh.data = f->hh.data + FN(panels_size)(&f->hh);
+}
+
+static void FN(pack_net)(struct FN(forward) * f, size_t tasks) {
+    struct FN(panels) * weights[] = {&f->ih, &f->hh, &f->mh};
+    for (int i = 0; i < 3; i++)
+        if (weights[i]->data && weights[i]->panels > 0)
+            FN(pack_all)(weights[i], weights[i]->data, tasks);
+    FN(pack_start)(&f->ih, f->start, f->b_ih, f->b_hh, f->both);
+    FN(pack_start)(&f->mh, f->zeros, NULL, NULL, 0);
+    FN(copy_or_zero)(f->b_late, f->b_hh ? f->b_hh + f->both : NULL, f->late);
+}
+
+/* Runs a net that its caller has described: with its weights, or with those that are `packed`. 0,
+ * or -1 without memory. */
+static int FN(run_forward)(struct FN(forward) * f, const real *packed) {
     if (f->steps.B == 0 || f->H + f->S == 0) /* nothing to compute, however many steps */
         f->steps = (struct mg_steps){NULL, 0, f->steps.B};
     f->plan = mg_plan(&f->steps, f->I, f->S, f->width, 0);
     f->keep = f->gates != NULL;
-    f->ih.source = w_ih, f->ih.rs = 1, f->ih.cs = f->I;
-    f->hh.source = w_hh, f->hh.rs = 1, f->hh.cs = f->S;
-    f->mh.source = w_mh, f->mh.rs = 1, f->mh.cs = f->H;
-    int few = f->steps.T == 1 && f->steps.B <= FEW_ROWS;
-    size_t packed = FN(panels_size)(&f->ih) + FN(panels_size)(&f->hh) + FN(panels_size)(&f->mh);
-    size_t start = (f->ih.panels * f->ih.width + f->mh.panels * f->mh.width) * VL;
+    int few = !packed && f->steps.T == 1 && f->steps.B <= FEW_ROWS;
+    size_t size = packed ? 0 : few ? FN(starts_size)(f) : FN(net_size)(f);
     size_t chunk = f->keep ? 0 : (f->plan.chunk + f->steps.B) * f->width;
     size_t mid = f->finish ? f->steps.B * f->H : 0;
-    void *memory = mg_allocate(((few ? 0 : packed) + start + chunk + mid + VL) * sizeof(real) + 64);
+    void *memory = mg_allocate((size + chunk + mid + VL) * sizeof(real) + 64);
     if (!memory)
         return -1;
-    f->at = FN(pack_net)(f, FN(align)(memory), few, b_ih, b_hh, both);
+    real *rest = FN(align)(memory);
+    FN(lay_out)(f, packed ? FN(align)((void *)packed) : rest, few);
+    if (!packed)
+        FN(pack_net)(f, f->plan.tasks);
+    f->at = rest + size;
     f->mid = f->at + chunk;
     if (f->plan.by_units)
         FN(by_units)(f);

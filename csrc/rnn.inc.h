@@ -18,23 +18,26 @@ static void FN(rnn_step)(const struct FN(forward) * f, size_t t, struct mg_span 
     }
 }
 
+static struct FN(forward) FN(rnn_net)(int relu, size_t I, size_t H) {
+    return (struct FN(forward)){.I = I,
+                                .H = H,
+                                .S = H,
+                                .width = H,
+                                .ih = FN(plain_panels)(I, H),
+                                .hh = FN(plain_panels)(H, H),
+                                .both = H,
+                                .step = FN(rnn_step),
+                                .relu = relu};
+}
+
 static int FN(rnn_forward)(real *output, const real *x, const real *h0, const real *w_ih,
                            const real *w_hh, const real *b_ih, const real *b_hh, int relu,
                            const size_t *first, size_t T, size_t B, size_t I, size_t H) {
-    struct FN(forward) f = {.output = output,
-                            .gates = output,
-                            .x = x,
-                            .h0 = h0,
-                            .steps = {first, T, B},
-                            .I = I,
-                            .H = H,
-                            .S = H,
-                            .width = H,
-                            .ih = FN(plain_panels)(I, H),
-                            .hh = FN(plain_panels)(H, H),
-                            .step = FN(rnn_step),
-                            .relu = relu};
-    return FN(run_forward)(&f, w_ih, w_hh, NULL, b_ih, b_hh, H);
+    struct FN(forward) f = FN(rnn_net)(relu, I, H);
+    f.output = output, f.gates = output, f.x = x, f.h0 = h0;
+    f.steps = (struct mg_steps){first, T, B};
+    FN(take_weights)(&f, w_ih, w_hh, NULL, b_ih, b_hh);
+    return FN(run_forward)(&f, NULL);
 }
 
 static void FN(rnn_cells_back)(const struct FN(backward) * f, size_t t, struct mg_span rows,

@@ -7,11 +7,12 @@ import pytest
 from recurrent_modules import as_tuple
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import kernels, nn
 from minigrad.nn.inference import unrecorded
 from minigrad.nn.utils.rnn import pack_padded_sequence
 
 FORMS = {"LSTM, projected": {"proj_size": 4}, "GRU, reset before": {"reset_after": False}}
+SHORT = kernels.config()["backend"] == "c"  # numpy has nothing to keep packed, and no short way
 KINDS = ["RNN", "LSTM", "GRU", *FORMS]
 
 
@@ -63,17 +64,18 @@ def test_the_same_bits(name, dtype, num_layers, form, bias):
         x = mg.randn(*(shape[1:] if form == "unbatched" else shape), dtype=dtype)
         hx = None
         for _ in range(2):
-            y, state = layer(x, hx)
             with mg.no_grad():
-                assert unrecorded(layer, x, hx) is not None
+                assert (unrecorded(layer, x, hx) is not None) == SHORT
                 z, other = layer(x, hx)
+            y, state = layer(x, hx)
             states = [(s if name[:4] == "LSTM" else (s,)) for s in (state, other)]
             for a, b in zip((y, *states[0]), (z, *states[1]), strict=True):
                 assert (a.dtype, a.shape) == (b.dtype, b.shape)
                 np.testing.assert_array_equal(a.data, b.data)
                 assert a.requires_grad
                 assert not b.requires_grad
-            hx = state
+            hx = other
+            del y, state, states, a  # a graph has the weights' arrays: then they are not packed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -141,17 +143,16 @@ def test_which_way_a_call_goes():
     x, short = mg.randn(2, 1, 3), nn.GRU(3, 4, 2, checkpoint=1)
     assert unrecorded(short, x, None) is None  # recorded
     with mg.no_grad():
-        assert unrecorded(short, x, None) is not None
+        assert (unrecorded(short, x, None) is not None) == SHORT
         for layer in (
             nn.GRU(3, 4, 2, dropout=0.5),
             nn.GRU(3, 4, recurrent_dropout=0.5),
-            nn.GRU(3, 4, bidirectional=True),
             nn.GRU(3, 4, zoneout=0.5),
             nn.GRU(3, 4, learn_h0=True),
         ):
             assert unrecorded(layer, x, None) is None
     short.requires_grad_(False)
-    assert unrecorded(short, x, None) is not None
+    assert (unrecorded(short, x, None) is not None) == SHORT
     assert unrecorded(short, x.clone().requires_grad_(), None) is None
     assert unrecorded(short, x, mg.zeros(2, 1, 4, requires_grad=True)) is None
 

@@ -52,3 +52,4 @@ gru_forward = backend.gru_forward
 gru_backward = backend.gru_backward
 rnn_forward = backend.rnn_forward
 rnn_backward = backend.rnn_backward
+panels = backend.panels

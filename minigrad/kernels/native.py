@@ -17,6 +17,7 @@ import numpy as np
 
 from . import reference
 from ._c import ffi, lib
+from .native_panels import panels  # noqa: F401
 from .native_recurrent import (  # noqa: F401
     gru_backward,
     gru_forward,

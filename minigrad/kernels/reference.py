@@ -27,6 +27,7 @@ from .reference_recurrent import (  # noqa: F401
     is_relu,
     lstm_backward,
     lstm_forward,
+    panels,
     rnn_backward,
     rnn_forward,
 )

@@ -35,8 +35,9 @@ from .losses import (
     NLLLoss,
     SmoothL1Loss,
 )
-from .module import Module, Parameter
+from .module import Module
 from .normalization import BatchNorm1d, LayerNorm
+from .parameter import Parameter
 from .patterns import EncoderDecoder, ManyToMany, ManyToOne, OneToMany
 from .recurrent import GRU, LSTM, RNN, Recurrent
 

@@ -12,7 +12,8 @@ from minigrad.tensor import Tensor
 
 from . import init
 from .layers import parameter, positive
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class Attention(Module):

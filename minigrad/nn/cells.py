@@ -26,7 +26,8 @@ from . import functional as F
 from . import init
 from .gate_activations import resolve
 from .layers import parameter, positive
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 State = tuple[Any, ...]
 Next = TypeVar("Next")  # the next state as it is returned: h, or (h, c)

@@ -11,7 +11,8 @@ from minigrad.tensor import Tensor
 
 from . import functional as F
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 LINE = 64  # bytes
 

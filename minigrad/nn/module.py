@@ -10,23 +10,7 @@ import numpy as np
 
 from minigrad.tensor import Tensor
 
-
-class Parameter(Tensor):
-    """A leaf that requires grad and that a Module finds among its attributes.
-
-    Shares the memory of `data`, a floating-point tensor.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, data: Tensor, requires_grad: bool = True) -> Parameter:
-        if not isinstance(data, Tensor):
-            raise TypeError(f"Parameter: data must be a tensor, got {type(data).__name__}")
-        parameter = cls.box(data.data)
-        return parameter.requires_grad_(requires_grad)
-
-    def __repr__(self) -> str:
-        return f"Parameter containing:\n{super().__repr__()}"
+from .parameter import Parameter
 
 
 class Hook:

@@ -58,6 +58,8 @@ class RNNBase(Layered[Next]):
     _noted: list[dict[str, list[Any]]] | None = None  # of each row, while `inspect` runs
     # (x, states, weights, composed, batch_sizes) -> output and states; None: composed
     fused: Callable | None
+    kernel: tuple[str, bool]  # its name and option, for `kernels.panels`
+    kept: Any = None  # its weights, packed: see inference.py
 
     def __init__(
         self,
@@ -137,10 +139,11 @@ class RNNBase(Layered[Next]):
 
     def plain(self) -> bool:
         """Whether a call is one kernel after the other, as far as the layer can tell."""
-        dropped = self.training and (self.dropout or self.recurrent_dropout)
-        if dropped or self.bidirectional or type(self).block is not RNNBase.block:
+        if self.training and (self.dropout or self.recurrent_dropout):
             return False
-        return self.fuses(None)
+        kind = type(self)
+        ours = kind.block is RNNBase.block and kind.trained is RNNBase.trained
+        return ours and self.fuses(None)
 
     def block(
         self, x: Any, state: State, row: int, drop: Any, batch_sizes: Any
@@ -230,6 +233,7 @@ class RNN(RNNBase[Tensor]):
                          bidirectional, nonlinearity=nonlinearity, **options)  # fmt: skip
         self.nonlinearity = nonlinearity
         self.fused = partial(recurrent.rnn, nonlinearity=nonlinearity)
+        self.kernel = "rnn", nonlinearity == "relu"
 
 
 class LSTM(RNNBase[tuple[Tensor, Tensor]]):
@@ -241,6 +245,7 @@ class LSTM(RNNBase[tuple[Tensor, Tensor]]):
     """
 
     fused = staticmethod(recurrent.lstm)
+    kernel = "lstm", False
 
     def __init__(
         self,
@@ -283,6 +288,7 @@ class GRU(RNNBase[Tensor]):
         super().__init__(GRUCell, input_size, hidden_size, num_layers, bias, batch_first, dropout,
                          bidirectional, reset_after=reset_after, **options)  # fmt: skip
         self.fused = partial(recurrent.gru, reset_after=reset_after)
+        self.kernel = "gru", reset_after
 
 
 class Recurrent(Layered[Any]):

@@ -128,9 +128,10 @@ class Optimizer:
                     self.state[p] = self.fresh(p.data, group)
                 if "step" in self.state[p]:
                     self.state[p]["step"] += 1
+                data = p.data
                 with np.errstate(all="ignore"):
-                    self.update(p.data, p.grad.data, self.state[p], group)
-                written(p.data)
+                    self.update(data, p.grad.data, self.state[p], group)
+                written(data)
         return loss
 
     def blocks(
