@@ -27,8 +27,12 @@
 #define FEW_ROWS 4 /* in a single step: the LSTM, H = 128, one row: a third of the time */
 
 #undef SLICE_BYTES
+#undef LONG_SLICE_BYTES
 #undef FETCH_FROM
 #define SLICE_BYTES 32768 /* of a panel, at most */
+/* With AVX-512 the second cache keeps up with a tile, whose sums then wait in C less often: 1.03 to
+ * 1.1. Not with AVX2 (0.8 to 0.95), nor where few tiles share what comes from further away. */
+#define LONG_SLICE_BYTES (VEC_BYTES == 64 ? 131072 : SLICE_BYTES)
 #define FETCH_FROM 262144 /* bytes of W: a smaller one stays in the second cache */
 
 /* What a packed W looks like. Vector v of panel p holds the columns that begin at
@@ -111,14 +115,34 @@ struct FN(slice) {
     size_t fetch_step;
 };
 
-/* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL. A
- * tile of one or two rows has loads enough to make. */
+/* acc += one column of a tile's A, elements lda apart, times one row of its panel. What there is
+ * less of, elements or vectors, waits in registers while the other passes: beside the sums there is
+ * room for these and one more. */
+MG_INLINE void FN(add_product)(vec acc[6][4], const real *a, size_t lda, const real *panel,
+                               const int rows, const int width) {
+    vec kept[4];
+    if (rows > 1 && rows < width) {
+        MG_UNROLL for (int r = 0; r < rows; r++) kept[r] = FN(splat)(a[r * lda]);
+        MG_UNROLL for (int v = 0; v < width; v++) {
+            vec w = FN(load)(panel + v * VL);
+            MG_UNROLL for (int r = 0; r < rows; r++) acc[r][v] += kept[r] * w;
+        }
+    } else {
+        MG_UNROLL for (int v = 0; v < width; v++) kept[v] = FN(load)(panel + v * VL);
+        MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
+            acc[r][v] += a[r * lda] * kept[v];
+    }
+}
+
+/* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL.
+ * Inlined where rows and width are constants. Four rows of the panel at a time: where another thread
+ * shares the core, each instruction that is no multiplication costs as much as one that is. */
 MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
                               const struct FN(slice) * s, const int rows, const int width) {
     const real *panel = s->panel, *start = s->start;
     const char *fetch = s->fetch;
     size_t k = s->k, fetch_step = s->fetch_step;
-    vec acc[6][4], w[4];
+    vec acc[6][4];
     const real *from = start ? start : c;
     size_t from_row = start ? 0 : ldc, from_vector = start ? VL : vector_step;
     MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++) acc[r][v] =
@@ -126,13 +150,15 @@ MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const rea
     if (start) /* C is written only: its lines arrive while the sums are made */
         MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
             __builtin_prefetch(c + r * ldc + v * vector_step, 1);
-    for (size_t i = 0; i < k; i++) {
-        if (rows > 2)
-            __builtin_prefetch(fetch + i * fetch_step, 0, 2);
-        MG_UNROLL for (int v = 0; v < width; v++) w[v] = FN(load)(panel + (i * width + v) * VL);
-        MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
-            acc[r][v] += a[r * lda + i] * w[v];
-    }
+    if (rows == 1) /* waits for its own sums */
+        for (size_t i = 0; i < k; i++, panel += width * VL)
+            FN(add_product)(acc, a + i, lda, panel, rows, width);
+    else
+        MG_UNROLL_4 for (size_t i = 0; i < k; i++, panel += width * VL) {
+            if (rows > 2) /* fewer have loads enough to make */
+                __builtin_prefetch(fetch + i * fetch_step, 0, 2);
+            FN(add_product)(acc, a + i, lda, panel, rows, width);
+        }
     MG_UNROLL for (int r = 0; r < rows; r++) MG_UNROLL for (int v = 0; v < width; v++)
         FN(store)(c + r * ldc + v * vector_step, acc[r][v]);
 }
@@ -242,7 +268,8 @@ static void FN(panel_product)(const struct FN(panels) * w, size_t p, real *c, si
         return;
     }
     size_t most = FN(tile_rows)(w->width), tiles = (m + most - 1) / most;
-    size_t bytes = w->k * row * sizeof(real), slices = bytes / (SLICE_BYTES + 1) + 1;
+    size_t bytes = w->k * row * sizeof(real), slice = tiles > 3 ? LONG_SLICE_BYTES : SLICE_BYTES;
+    size_t slices = bytes / (slice + 1) + 1;
     const real *panel = w->data + p * w->k * row;
     int whole = FN(panel_lanes)(w, p, w->width - 1) == VL;
     int fetches = tiles > 1 && bytes * w->panels > FETCH_FROM;

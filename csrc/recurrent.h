@@ -94,7 +94,8 @@ enum mg_with { MG_X, MG_H, MG_MID };
 
 /* How one call is split. By rows: each task takes sequences of the batch through all their steps,
  * and nobody waits at a time step. By units: all rows, a share of the hidden units each, all tasks
- * together at every step; for batches too small to share out, whose time goes into reading U. */
+ * together at every step; for batches too small to share out, whose time goes into reading U: each
+ * task then reads its share of it. */
 struct mg_plan {
     size_t tasks;
     int by_units;
@@ -113,7 +114,10 @@ static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t 
     rows = rows > most ? rows : most;
     size_t steps = rows <= B ? 1 : mg_least(rows / (B + 1), s->T ? s->T : 1);
     struct mg_plan plan = {1, 0, steps * B};
-    if (B >= 4 * threads && mg_row(s, s->T) * width * (I + S) >= 500000)
+    /* U (floats) outgrows a core's second cache: reading all of it pays for more rows than these.
+     * Two threads, by units: 1.2 at B = 16 and H = 1024, 1.05 at 32 and 512, 0.98 at 128 and 512 */
+    int shared = S * width > 262144 && B <= 32 * threads;
+    if (!shared && B >= 4 * threads && mg_row(s, s->T) * width * (I + S) >= 500000)
         plan.tasks = threads;
     else if (B * width * S >= 100000)
         plan.tasks = threads, plan.by_units = 1;

@@ -147,7 +147,15 @@ def test_as_the_reference(net, isa, dtype, size, seed, left_out) -> None:
 @each_isa
 @each_net
 @pytest.mark.parametrize(
-    "size", [(9, 16, 20, 48), (3, 2, 40, 340), (70, 9, 33, 35), (1, 1, 40, 340), (1, 3, 19, 257)]
+    "size",
+    [
+        (9, 16, 20, 48),
+        (3, 2, 40, 340),
+        (2, 16, 5, 272),  # rows enough to share out, and weights too large for it
+        (70, 9, 33, 35),
+        (1, 1, 40, 340),
+        (1, 3, 19, 257),
+    ],
 )
 def test_same_bits_for_any_number_of_threads(net, isa, dtype, size) -> None:
     native.select_isa(isa)
