@@ -217,6 +217,19 @@ def computed_from_others(layer):
     scale[0] = 2.0
 
 
+def lent_by_another(layer):
+    other, lent = copy.deepcopy(layer), []
+
+    class Lent(type(layer)):
+        def trained(self, row):
+            return other.trained(row) if lent else super().trained(row)
+
+    layer.__class__ = Lent
+    yield
+    lent.append(True)
+    other.weight_ih_l0.data[...] = 1
+
+
 def tied(layer):
     other = copy.deepcopy(layer)
     other.weight_ih_l0 = layer.weight_ih_l0
@@ -425,7 +438,8 @@ BEFORE = [
     the_array, a_row, a_row_of_the_transpose, strided, of_a_subclass, a_memoryview,
     a_memoryview_of_a_row, a_weak_reference, a_weak_reference_to_its_memory, ctypes, an_iterator,
     a_detached_tensor, a_parameter_of_the_same_memory, an_array, bytes_, bytes_of_a_bias, a_map,
-    its_state, a_graph, a_tensor_that_changes, computed_from_others, a_bias_more,
+    its_state, a_graph, a_tensor_that_changes, computed_from_others, lent_by_another,
+    a_bias_more,
 ]  # fmt: skip
 
 
