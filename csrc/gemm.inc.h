@@ -18,7 +18,7 @@ struct FN(gemm_tile) {
     size_t ldc, cols, k;
     const real *a, *b;
     ptrdiff_t rs_a, cs_a, ldb;
-    int accumulate, fetch;
+    int accumulate;
     enum FN(gemm_form) form;
 };
 
@@ -40,7 +40,8 @@ static void FN(gemm_edge)(const struct FN(gemm_tile) * t, const real *sums, size
  *            ...                 ...
  *
  * Two multiply-adders of latency 4 want 8 sums or more. rows, parts and form are constants wherever
- * this is inlined: the loops over them unroll, and the sums live in registers. */
+ * this is inlined: the loops over them unroll, and the sums live in registers. (All of them must:
+ * one loop that stays a loop puts them in memory, and a tile of k = 16 takes 1.4 times as long.) */
 MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, const int parts,
                                const enum FN(gemm_form) form) {
     const real *a = t->a, *b = t->b;
@@ -48,33 +49,38 @@ MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, c
     const ptrdiff_t cs_a = form == FN(packed) ? rows : form == FN(rows) ? 1 : t->cs_a;
     const ptrdiff_t ldb = form == FN(loose) ? t->ldb : parts * VL;
     vec sum[MR * PARTS]; /* as many as TALL * 2 */
-    for (int s = 0; s < rows * parts; s++)
-        sum[s] = (vec){0};
-    if (t->fetch)
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < parts * VEC_BYTES; j += 64)
-                __builtin_prefetch((char *)(t->c + (size_t)i * t->ldc) + j, 1);
+    MG_UNROLL for (int i = 0; i < rows; i++)
+        for (int j = 0; j < parts; j++)
+            sum[i * parts + j] = (vec){0};
     MG_UNROLL_4 for (size_t p = t->k; p > 0; p--, a += cs_a, b += ldb) {
         vec row[WIDE];
         for (int j = 0; j < parts; j++)
             row[j] = FN(load)(b + j * VL);
+        if (form == FN(loose) && rows <= FEW && parts > 1)
+            for (int j = 0; j < parts * VEC_BYTES; j += 64)
+                __builtin_prefetch((const char *)(b + AHEAD * ldb) + j);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < parts; j++)
                 sum[i * parts + j] += a[i * rs_a] * row[j];
     }
     if (t->cols < (size_t)parts * VL) {
         real sums[MR * NR];
-        for (int s = 0; s < rows * parts; s++)
-            FN(store)(sums + s * VL, sum[s]);
+        MG_UNROLL for (int i = 0; i < rows; i++)
+            for (int j = 0; j < parts; j++)
+                FN(store)(sums + (i * parts + j) * VL, sum[i * parts + j]);
         FN(gemm_edge)(t, sums, (size_t)rows, (size_t)parts * VL);
         return;
     }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < parts; j++) {
-            real *c = t->c + (size_t)i * t->ldc + j * VL;
-            vec s = sum[i * parts + j];
-            FN(store)(c, t->accumulate ? FN(load)(c) + s : s);
-        }
+    real *c = t->c;
+    const size_t ldc = t->ldc;
+    if (t->accumulate)
+        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc)
+            for (int j = 0; j < parts; j++)
+                FN(store)(c + j * VL, FN(load)(c + j * VL) + sum[i * parts + j]);
+    else
+        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc)
+            for (int j = 0; j < parts; j++)
+                FN(store)(c + j * VL, sum[i * parts + j]);
 }
 
 #define TILE(r, p, form)                                                                           \
@@ -138,7 +144,7 @@ static void FN(gemm_any)(const struct FN(gemm_tile) * t, size_t rows, size_t par
 #undef WIDE_TILES
 }
 
-/* m rows, loose, in tiles of as equal a height as can be; t->c and t->a are those of the first. */
+/* m rows in tiles of as equal a height as can be; t->c and t->a are those of the first. */
 static void FN(gemm_rows)(struct FN(gemm_tile) t, size_t m, size_t parts) {
     size_t most = parts <= 2 ? TALL : MR;
     size_t tiles = (m + most - 1) / most, rows = m / tiles, taller = m % tiles;
@@ -200,6 +206,21 @@ static void FN(gemm_by_rows)(struct FN(gemm_tile) t, const real *panels, size_t 
     }
 }
 
+/* Few rows: each panel is copied, and read by all of them while it lies in the nearest cache. */
+static void FN(gemm_by_panels)(struct FN(gemm_tile) t, const real *b, ptrdiff_t rs_b,
+                               ptrdiff_t cs_b, real *pack, size_t m, size_t n) {
+    real *c = t.c;
+    t.b = pack;
+    for (size_t j = 0, parts; j < n; j += parts * VL) {
+        parts = FN(panel_parts)((n - j + VL - 1) / VL);
+        t.ldb = (ptrdiff_t)(parts * VL);
+        t.c = c + j, t.cols = MG_MIN(n - j, parts * VL);
+        t.form = t.cs_a == 1 && parts == PARTS ? FN(rows) : FN(loose);
+        FN(pack_b)(pack, b + (ptrdiff_t)j * cs_b, rs_b, cs_b, t.k, t.cols);
+        FN(gemm_rows)(t, m, parts);
+    }
+}
+
 /* Scratch, in reals, that gemm wants for these sizes: room for b, then for a; whole cache lines,
  * for the next one's begins where it ends. */
 MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
@@ -241,7 +262,7 @@ static void FN(gemm_panels)(struct FN(gemm_tile) t, const real *panels, real *co
 static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff_t cs_a,
                      const real *b, ptrdiff_t rs_b, ptrdiff_t cs_b, size_t m, size_t n, size_t k,
                      int accumulate, real *pack) {
-    int fetch = m * n * sizeof(real) > FETCH_BYTES;
+    int flat = m * n * sizeof(real) > FLAT_BYTES;
     if (k == 0 && !accumulate)
         for (size_t i = 0; i < m; i++)
             memset(c + i * ldc, 0, n * sizeof(real));
@@ -250,19 +271,21 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
             size_t kc = MG_MIN(k - p, KC), nc = MG_MIN(n - j, NC);
             const real *b_block = b + (ptrdiff_t)p * rs_b + (ptrdiff_t)j * cs_b;
             size_t ldb = FN(reads_in_place)(b_block, m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
-            size_t direct = ldb ? nc / VL * VL : 0;
-            FN(pack_b)(pack, b_block + (ptrdiff_t)direct * cs_b, rs_b, cs_b, kc, nc - direct);
             struct FN(gemm_tile) t = {.c = c + j, .ldc = ldc, .k = kc};
             t.a = a + (ptrdiff_t)p * cs_a, t.rs_a = rs_a, t.cs_a = cs_a;
             t.accumulate = accumulate || p > 0;
-            t.fetch = fetch;
             if (ldb) {
-                size_t step = fetch && kc <= FLAT_K ? MR : m;
+                size_t whole = nc / VL * VL, step = flat && kc <= FLAT_K ? MR : m;
+                FN(pack_b)(pack, b_block + whole, rs_b, 1, kc, nc - whole);
                 for (size_t i = 0; i < m; i += step) {
                     FN(gemm_block)(t, b_block, ldb, pack, MG_MIN(m - i, step), nc);
                     t.c += step * ldc, t.a += (ptrdiff_t)step * rs_a;
                 }
-            } else
+            } else if (m <= PANEL_ROWS) {
+                FN(gemm_by_panels)(t, b_block, rs_b, cs_b, pack, m, nc);
+            } else {
+                FN(pack_b)(pack, b_block, rs_b, cs_b, kc, nc);
                 FN(gemm_panels)(t, pack, pack + (nc + NR) * kc, m, nc);
+            }
         }
 }

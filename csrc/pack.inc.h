@@ -21,20 +21,31 @@
 #define WIDE 8                   /* vectors in the widest tile, of one row */
 
 /* b is read in place for few rows, or where the block is small. Larger, rows of 4 KB collide in the
- * cache. */
-#define IN_PLACE_ROWS 36
+ * cache: 32x256x1024 copied gains 1.2, in float64 1.5. */
+#define IN_PLACE_ROWS 8
 #define IN_PLACE_BYTES 65536
 /* Where vectors of b straddle cache lines, as in numpy's arrays, which begin 16 bytes behind one, a
- * copy pays earlier: 128^3 gains 1.14 to 1.2, (1024, 16) @ (16, 1024) 1.5; AVX2 1.1 and 1.5. */
+ * copy pays earlier: 128^3 gains 1.14 to 1.2; AVX2 1.1. */
 #define STRADDLING_BYTES 40960
+/* Up to so many rows, a panel of b is copied and used up before the next: 16x1024x1024 and
+ * 32x256x1024 gain 1.07. More rows want the whole block, for c is written by whole rows:
+ * 1024^3 in panels takes 1.2 times as long. */
+#define PANEL_ROWS 64
+/* Pieces of rows far apart are no pattern to the processor: while one is read, or copied, that of
+ * some rows on is fetched. 1x1024x1024 gains 1.1, 3x1024x1024 1.2, a copy 1.05. A tile of more rows
+ * does more with each vector of b than wait for it: 64^3 would lose 1.1. */
+#define AHEAD 4
+#define FEW 4
 /* A transposed a is packed where so many columns share the cost, and b is: a tile then reads one
  * stream, at offsets known to the compiler. 256^3 gains 1.4, 512^3 1.2. One with contiguous rows is
  * read as it lies: 512^3 gains 1.06, 128^3 1.2. */
 #define COPY_COLUMNS 100
-/* A tile of a larger c is fetched while its sums are made: 512^3 gains 7 %. */
-#define FETCH_BYTES 262144
-/* With so few products an element, writing such a c is most of the work: where b is read in place,
+/* So many of its columns at a time, for all tiles, which share their cache lines: 1024^3 gains 1.1,
+ * in float64 1.2 */
+#define COPY_DEPTH 16
+/* With so few products an element, writing a large c is most of the work: where b is read in place,
  * it too is written by whole rows. */
+#define FLAT_BYTES 262144
 #define FLAT_K 128
 #endif
 
@@ -116,8 +127,10 @@ MG_INLINE size_t FN(panel_parts)(size_t left) {
 /* dst (k, parts * VL) = as many whole vectors of each row of b. Inlined where `parts` is known. */
 MG_INLINE void FN(pack_rows)(real *dst, const real *b, ptrdiff_t rs, size_t k, size_t parts) {
     for (size_t p = 0; p < k; p++, b += rs, dst += parts * VL)
-        for (size_t v = 0; v < parts; v++)
+        for (size_t v = 0; v < parts; v++) {
+            __builtin_prefetch(b + AHEAD * rs + (ptrdiff_t)(v * VL));
             FN(store)(dst + v * VL, FN(load)(b + v * VL));
+        }
 }
 
 /* dst: panels (k, parts * VL) of b, one after the other, the last one filled up with zeros. */
@@ -147,11 +160,16 @@ MG_INLINE void FN(pack_tile)(real *dst, const real *a, ptrdiff_t rs, ptrdiff_t c
 /* dst: the rows of a (m, k) in gemm's tiles, one tile after the other, each (k, rows). */
 static void FN(pack_a)(real *dst, const real *a, ptrdiff_t rs, ptrdiff_t cs, size_t m, size_t k) {
     size_t tiles = (m + MR - 1) / MR, least = m / tiles, taller = m % tiles;
-    for (size_t i = 0, rows; i < tiles; i++, a += (ptrdiff_t)rows * rs, dst += rows * k) {
-        rows = least + (i < taller);
-        if (rs == 1 && rows == MR)
-            FN(pack_tile)(dst, a, 1, cs, MR, k);
-        else
-            FN(pack_tile)(dst, a, rs, cs, rows, k);
+    for (size_t p = 0; p < k; p += COPY_DEPTH, a += COPY_DEPTH * cs) {
+        size_t depth = MG_MIN(k - p, COPY_DEPTH);
+        const real *from = a;
+        real *tile = dst;
+        for (size_t i = 0, rows; i < tiles; i++, from += (ptrdiff_t)rows * rs, tile += rows * k) {
+            rows = least + (i < taller);
+            if (rs == 1 && rows == MR)
+                FN(pack_tile)(tile + p * MR, from, 1, cs, MR, depth);
+            else
+                FN(pack_tile)(tile + p * rows, from, rs, cs, rows, depth);
+        }
     }
 }

@@ -35,7 +35,7 @@
 #define MG_UNROLL _Pragma("clang loop unroll(full)")
 #define MG_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
-#define MG_UNROLL _Pragma("GCC unroll 8")
+#define MG_UNROLL _Pragma("GCC unroll 16")
 #define MG_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 #endif
