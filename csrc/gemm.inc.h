@@ -228,11 +228,13 @@ MG_INLINE size_t FN(gemm_pack_size)(size_t m, size_t n, size_t k) {
     return ((MG_MIN(n, NC) + NR) * kc + MG_MIN(m, MC) * kc + 15) / 16 * 16;
 }
 
-/* Whether tiles read b (k, n) as it lies. */
-MG_INLINE int FN(reads_in_place)(const real *b, size_t m, size_t k, ptrdiff_t rs_b,
+/* Whether tiles read b (k, n) as it lies. Where its vectors straddle cache lines, many rows of more
+ * than two of them pay for a copy of any size. */
+MG_INLINE int FN(reads_in_place)(const real *b, size_t m, size_t n, size_t k, ptrdiff_t rs_b,
                                  ptrdiff_t cs_b) {
     size_t bytes = (size_t)rs_b * sizeof(real);
-    size_t most = ((uintptr_t)b | bytes) % VEC_BYTES ? STRADDLING_BYTES : IN_PLACE_BYTES;
+    size_t straddling = m <= PANEL_ROWS || n <= 2 * VL ? STRADDLING_BYTES : 0;
+    size_t most = ((uintptr_t)b | bytes) % VEC_BYTES ? straddling : IN_PLACE_BYTES;
     return cs_b == 1 && rs_b > 0 && (m <= IN_PLACE_ROWS || bytes * k <= most);
 }
 
@@ -270,7 +272,7 @@ static void FN(gemm)(real *c, size_t ldc, const real *a, ptrdiff_t rs_a, ptrdiff
         for (size_t p = 0; p < k; p += KC) {
             size_t kc = MG_MIN(k - p, KC), nc = MG_MIN(n - j, NC);
             const real *b_block = b + (ptrdiff_t)p * rs_b + (ptrdiff_t)j * cs_b;
-            size_t ldb = FN(reads_in_place)(b_block, m, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
+            size_t ldb = FN(reads_in_place)(b_block, m, nc, kc, rs_b, cs_b) ? (size_t)rs_b : 0;
             struct FN(gemm_tile) t = {.c = c + j, .ldc = ldc, .k = kc};
             t.a = a + (ptrdiff_t)p * cs_a, t.rs_a = rs_a, t.cs_a = cs_a;
             t.accumulate = accumulate || p > 0;
