@@ -285,3 +285,14 @@ def test_environment() -> None:
     done = python("import minigrad as mg; mg.show_config()", MINIGRAD_BACKEND="numpy", **mmx)
     assert (done.returncode, done.stderr) == (0, "")
     assert "numpy" in done.stdout
+
+
+def test_an_extension_of_another_version_is_named() -> None:
+    old = "SimpleNamespace(lib=SimpleNamespace(), ffi=None)"
+    done = python(
+        "import sys; from types import SimpleNamespace; "
+        f"sys.modules['minigrad.kernels._c'] = {old}; import minigrad"
+    )
+    assert done.returncode != 0
+    assert "ImportError: the C extension was built from another version" in done.stderr
+    assert "pip install -e ." in done.stderr

@@ -26,6 +26,11 @@ if _wanted != "numpy":  # which does not load C at all: what MINIGRAD_ISA says i
                 f"MINIGRAD_BACKEND=c, but the C extension cannot be loaded ({error}). "
                 "Build it with: pip install -e . (it needs a C compiler and Python's headers)"
             ) from error
+    except AttributeError as error:  # a function that the source calls and the extension has not
+        raise ImportError(
+            f"the C extension was built from another version of the source ({error}). "
+            "Build it again with: pip install -e ."
+        ) from error
 
 # A graph's arrays are freed together, and the next one's asked for soon. glibc gives what is free
 # at the end of its heap back to the system beyond a threshold, at first 128 KiB: fresh pages then
