@@ -49,9 +49,8 @@ MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, c
     const ptrdiff_t cs_a = form == FN(packed) ? rows : form == FN(rows) ? 1 : t->cs_a;
     const ptrdiff_t ldb = form == FN(loose) ? t->ldb : parts * VL;
     vec sum[MR * PARTS]; /* as many as TALL * 2 */
-    MG_UNROLL for (int i = 0; i < rows; i++)
-        for (int j = 0; j < parts; j++)
-            sum[i * parts + j] = (vec){0};
+    MG_UNROLL for (int i = 0; i < rows; i++) for (int j = 0; j < parts; j++) sum[i * parts + j] =
+        (vec){0};
     MG_UNROLL_4 for (size_t p = t->k; p > 0; p--, a += cs_a, b += ldb) {
         vec row[WIDE];
         for (int j = 0; j < parts; j++)
@@ -65,22 +64,19 @@ MG_INLINE void FN(gemm_kernel)(const struct FN(gemm_tile) * t, const int rows, c
     }
     if (t->cols < (size_t)parts * VL) {
         real sums[MR * NR];
-        MG_UNROLL for (int i = 0; i < rows; i++)
-            for (int j = 0; j < parts; j++)
-                FN(store)(sums + (i * parts + j) * VL, sum[i * parts + j]);
+        MG_UNROLL for (int i = 0; i < rows; i++) for (int j = 0; j < parts; j++)
+            FN(store)(sums + (i * parts + j) * VL, sum[i * parts + j]);
         FN(gemm_edge)(t, sums, (size_t)rows, (size_t)parts * VL);
         return;
     }
     real *c = t->c;
     const size_t ldc = t->ldc;
     if (t->accumulate)
-        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc)
-            for (int j = 0; j < parts; j++)
-                FN(store)(c + j * VL, FN(load)(c + j * VL) + sum[i * parts + j]);
+        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc) for (int j = 0; j < parts; j++)
+            FN(store)(c + j * VL, FN(load)(c + j * VL) + sum[i * parts + j]);
     else
-        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc)
-            for (int j = 0; j < parts; j++)
-                FN(store)(c + j * VL, sum[i * parts + j]);
+        MG_UNROLL for (int i = 0; i < rows; i++, c += ldc) for (int j = 0; j < parts; j++)
+            FN(store)(c + j * VL, sum[i * parts + j]);
 }
 
 #define TILE(r, p, form)                                                                           \

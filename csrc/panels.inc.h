@@ -135,8 +135,9 @@ MG_INLINE void FN(add_product)(vec acc[6][4], const real *a, size_t lda, const r
 }
 
 /* One tile, `rows` x `width` vectors: C = start + A panel, or C += A panel where start is NULL.
- * Inlined where rows and width are constants. Four rows of the panel at a time: where another thread
- * shares the core, each instruction that is no multiplication costs as much as one that is. */
+ * Inlined where rows and width are constants. Four rows of the panel at a time: where another
+ * thread shares the core, each instruction that is no multiplication costs as much as one that is.
+ */
 MG_INLINE void FN(panel_tile)(real *c, size_t ldc, size_t vector_step, const real *a, size_t lda,
                               const struct FN(slice) * s, const int rows, const int width) {
     const real *panel = s->panel, *start = s->start;
