@@ -35,6 +35,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import writes
+from .broadcasting import explained
 from .modes import mode, tracing
 
 # ------------------------------------------------------------------------------ what is recorded
@@ -244,7 +245,10 @@ class Primitive:
                 wanted, x = 5 if a.requires_grad else 4, a.data
             if isinstance(b, Value):
                 wanted, y = (wanted or 4) + (2 if b.requires_grad else 0), b.data
-            z = forward(x, y)
+            try:
+                z = forward(x, y)
+            except ValueError as error:
+                raise explained(error, self.name, (x, y)) from None
             return finish(wanted, (a, b), [x, y], z) if wanted else z
 
         def several(*args: Any) -> Any:
@@ -260,7 +264,10 @@ class Primitive:
                     a = a.data
                 pool.append(a)
                 bit += bit
-            y, extra = forward(*pool) if self.extra else (forward(*pool), None)
+            try:
+                y, extra = forward(*pool) if self.extra else (forward(*pool), None)
+            except ValueError as error:
+                raise explained(error, self.name, pool) from None
             return finish(wanted + bit, args, pool, y, extra)
 
         fixed = not self.extra and all(isinstance(at, int) for at in self._where.values())

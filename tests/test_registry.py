@@ -13,11 +13,12 @@ SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 DOC = PACKAGE.parent / "docs" / "operations.md"
 
 # Each room, and the rooms it may import from: downwards only.
-ENGINE = {"tape", "hooks", "autograd", "kernels", "dtypes", "quiet", "writes"}
+ENGINE = {"tape", "broadcasting", "hooks", "autograd", "kernels", "dtypes", "quiet", "writes"}
 OPS = {*ENGINE, "ops"}
 TENSOR = {*OPS, "methods", "printing", "tensor"}
 BELOW = {
-    "modes": set(), "writes": set(), "tape": {"modes", "writes"}, "dtypes": set(),
+    "modes": set(), "writes": set(), "broadcasting": set(),
+    "tape": {"broadcasting", "modes", "writes"}, "dtypes": set(),
     "quiet": set(), "kernels": {"kernels"}, "hooks": {"modes", "tape"}, "gradients": {"tape"},
     "autograd": {"gradients", "hooks", "modes", "quiet", "tape", "writes"},
     "function": {"modes", "tape", "writes"},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.autograd import Value
+from minigrad.broadcasting import common_shape
 from minigrad.ops import activation, elementwise, logic
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Elementwise(Value):
         mask = np.asarray(mask)
         if mask.dtype != np.bool_:
             raise TypeError(f"masked_fill: expected a mask of booleans, got {mask.dtype}")
-        if np.broadcast_shapes(mask.shape, self.shape) != self.shape:
+        if common_shape("masked_fill", mask.shape, self.shape) != self.shape:
             raise ValueError(f"masked_fill: a mask {mask.shape} does not broadcast to {self.shape}")
         return elementwise.astype(elementwise.where(mask, value, self), self.dtype)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.autograd import Value
+from minigrad.broadcasting import common_shape
 from minigrad.ops import elementwise, indexing, linalg, shape
 from minigrad.ops.arguments import one_axis
 
@@ -56,7 +57,7 @@ class Products(Value):
             )
         others = list(x.shape), list(index.shape)
         others[0][dim] = others[1][dim] = 1
-        common = list(np.broadcast_shapes(*others))
+        common = list(common_shape("take_along_dim", *map(tuple, others)))
         common[dim] = x.shape[dim]
         x = shape.broadcast_to(x, tuple(common))
         common[dim] = index.shape[dim]

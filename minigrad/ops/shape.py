@@ -19,7 +19,12 @@ from .indexing import getitem
 @primitive
 def reshape(x, shape):
     """y = the same elements, in order, in another shape; one size may be -1"""
-    return x.reshape(shape)
+    try:
+        return x.reshape(shape)
+    except ValueError:
+        raise ValueError(
+            f"reshape: {x.shape}, of {x.size} elements, does not fit {shape}"
+        ) from None
 
 
 @primitive
@@ -31,7 +36,10 @@ def permute(x, dims):
 @primitive
 def broadcast_to(x, shape):
     """y = x repeated along new axes and those of size 1; the engine sums the gradient back"""
-    return np.broadcast_to(x, shape)
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        raise ValueError(f"broadcast_to: shape {x.shape} does not broadcast to {shape}") from None
 
 
 @primitive
