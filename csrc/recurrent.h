@@ -106,7 +106,7 @@ struct mg_plan {
  * does not depend on the number of threads: neither do the results. Forward wants the chunk in the
  * cache with U, so that a step finds its projection there (64 rows of 1024 gates are 256 KB: 1.1
  * times as fast as 256 rows), unless W is so large (floats) that fetching it for 64 rows costs
- * more. */
+ * more. Forward each task has so many rows of its own: two threads gain 1.05 to 1.3. */
 static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t S, size_t width,
                                      int backward) {
     size_t threads = mg_num_threads(), most = backward || I * width > 131072 ? 256 : 64, B = s->B;
@@ -118,7 +118,7 @@ static inline struct mg_plan mg_plan(const struct mg_steps *s, size_t I, size_t 
      * Two threads, by units: 1.2 at B = 16 and H = 1024, 1.05 at 32 and 512, 0.98 at 128 and 512 */
     int shared = S * width > 262144 && B <= 32 * threads;
     if (!shared && B >= 4 * threads && mg_row(s, s->T) * width * (I + S) >= 500000)
-        plan.tasks = threads;
+        plan.tasks = threads, plan.chunk *= backward ? 1 : threads;
     else if (B * width * S >= 100000)
         plan.tasks = threads, plan.by_units = 1;
     return plan;
